@@ -1,0 +1,47 @@
+"""Every error the package raises on purpose, under one root.
+
+A message is one line that names the file, the value found, the value wanted and the remedy. ``exit_code`` is what the
+command line returns for it: 2 usage or configuration, 3 this slide can't be processed, 5 environment (disk, model, device).
+"""
+
+
+class BiopsyAnalyzerError(Exception):
+    """Root of all errors raised on purpose; anything else is a bug."""
+
+    exit_code = 1
+
+
+class UsageError(BiopsyAnalyzerError):
+    """An argument or a setting is wrong; the user can correct the call."""
+
+    exit_code = 2
+
+
+class SlideError(BiopsyAnalyzerError):
+    """This slide can't be processed; others may be."""
+
+    exit_code = 3
+
+
+class NotASlide(SlideError):
+    """The file is missing, empty, damaged or of a kind that is not read."""
+
+
+class MissingPixelSize(SlideError):
+    """The file states no usable pixel size, and it is never guessed."""
+
+
+class WrongStain(SlideError):
+    """The section is not stained with haematoxylin and eosin."""
+
+
+class ModelError(BiopsyAnalyzerError):
+    """A model folder is missing, damaged, or does not fit its card."""
+
+    exit_code = 5
+
+
+class OutputError(BiopsyAnalyzerError):
+    """Results can't be written."""
+
+    exit_code = 5

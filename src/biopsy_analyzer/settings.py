@@ -1,0 +1,72 @@
+"""Every number that a user may change: frozen, each with its unit and its source.
+
+"Prior" in a source means that no published value was found: a documented default, not a fact.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TissueSettings(_Group):
+    """What counts as tissue, and which sections are good enough."""
+
+    um_per_px: float = Field(4.0, gt=0, description="um/px of the tissue mask. Prior.")
+    min_piece_um2: float = Field(20_000.0, ge=0, description="um2; smaller pieces are debris. Prior.")
+
+
+class SegmentSettings(_Group):
+    """How maps become fibres and nuclei."""
+
+    fibre_threshold: float = Field(0.5, gt=0, lt=1, description="Probability; fibre foreground. 0.4-0.6 measured alike.")
+    fibre_seed: float = Field(0.45, gt=0, lt=1, description="Relative depth (0 border, 1 deepest) above which seeds lie. 0.35-0.55 measured alike.")
+    min_fibre_um2: float = Field(60.0, ge=0, description="um2; smaller finds are dropped (a fibre of 9 um). Prior.")
+    nucleus_threshold: float = Field(0.5, gt=0, lt=1, description="Probability; nucleus foreground. Prior.")
+    nucleus_seed: float = Field(0.45, gt=0, lt=1, description="Relative depth above which seeds lie. Prior.")
+    min_nucleus_um2: float = Field(8.0, ge=0, description="um2; smaller finds are dropped. Prior.")
+    max_nucleus_um_per_px: float = Field(0.75, gt=0, description="um/px; coarser images show no nuclei well enough: null with a warning. Prior.")
+
+
+class ClassifySettings(_Group):
+    """Fibre states and nucleus types."""
+
+    internal_depth_um: float = Field(5.0, gt=0, description="um from nucleus centre to the fibre's border; deeper is internal. Published rule, dbi-infra.eu.")
+    min_probability: float = Field(0.4, ge=0, le=1, description="A fibre whose likeliest state is less likely is unassessable. Prior.")
+
+
+class ClusterSettings(_Group):
+    """What makes cells a cluster."""
+
+    reach_um: float = Field(20.0, gt=0, description="um between nucleus centres that link two cells. Prior.")
+    min_cells: int = Field(10, ge=2, description="Cells that make a cluster. Wedderburn 2007 / Varsani 2015 (juvenile dermatomyositis tool).")
+    min_cells_at_necrosis: int = Field(3, ge=2, description="Cells that make a cluster around a necrotic fibre. Prior.")
+    at_necrosis_um: float = Field(10.0, gt=0, description="um from a cell to a necrotic fibre's border that counts as around it. Prior.")
+    pure_share: float = Field(0.7, gt=0.5, le=1, description="Share of one cell type above which a cluster bears its name, otherwise mixed. Prior.")
+
+
+class ScoreSettings(_Group):
+    """The axes, their mapping to 0..1 and their intervals."""
+
+    min_fibres: int = Field(50, ge=1, description="Assessable fibres below which scores are null. Prior (error falls until ~600 fibres).")
+    necrosis_half: float = Field(0.05, gt=0, description="Share of necrotic and pale/fragmented fibres at which the axis is 0.5. Prior.")
+    regeneration_half: float = Field(0.05, gt=0, description="Share of regenerating fibres at which the axis is 0.5. Prior.")
+    inflammation_half_per_mm2: float = Field(100.0, gt=0, description="Interstitial inflammatory cells per mm2 at which the axis is 0.5. Prior.")
+    block_um: float = Field(250.0, gt=0, description="um; edge of the blocks that the bootstrap draws. Prior.")
+    bootstrap_rounds: int = Field(1000, ge=100, description="Rounds of the block bootstrap.")
+    seed: int = Field(0, description="Seed of the bootstrap.")
+    active: float = Field(0.25, gt=0, lt=1, description="Value above which an axis counts as active in the pattern. Prior.")
+    balance_margin: float = Field(0.2, gt=0, lt=1, description="Balance beyond +-margin names a predominant side. Prior.")
+
+
+class Settings(_Group):
+    """All settings of one analysis."""
+
+    tissue: TissueSettings = TissueSettings()
+    segment: SegmentSettings = SegmentSettings()
+    classify: ClassifySettings = ClassifySettings()
+    clusters: ClusterSettings = ClusterSettings()
+    score: ScoreSettings = ScoreSettings()
