@@ -1,0 +1,293 @@
+"""How far a prediction agrees with the truth: label images and classes in, figures with intervals out. Arrays and tables only.
+
+Everything rests on one table of *units*, made by `match`: a unit is a hit (a truth object and its prediction), a missed truth
+object, or a false find. Every figure is a ratio of sums over units, so pooling images is concatenating their tables, and the
+bootstrap draws units (or whole images) again and takes the same ratios.
+
+What doesn't count: an object of which more than half lies in the ignored area, and an object cut by the image's edge that shows
+less than `min_cut_px`, is *void*: neither hit nor missed nor false, on either side alike; a pair of which one is void is void.
+Overlaps are measured outside the ignored area only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+HIT_IOU = 0.5
+"""A prediction is a hit where its intersection over union with a truth object is greater; above 0.5 no object can have two."""
+
+UNITS = {
+    "truth_id": "int64",  # 0: a false find
+    "pred_id": "int64",  # 0: a missed object
+    "iou": "float64",  # 0 unless a hit
+    "truth_px": "float64",  # outside the ignored area
+    "pred_px": "float64",
+    "both_px": "float64",  # truth pixels that lie under any prediction
+    "void": "bool",
+    "cut": "bool",  # touches the image's edge, in the truth or the prediction
+}
+MISSED, FALSE, UNASSESSABLE, UNKNOWN = "missed", "false", "unassessable", ""
+
+Sums = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A value (None: nothing to judge), its 95 % bootstrap interval, and the number of objects it rests on."""
+
+    value: float | None
+    ci95: tuple[float, float] | None
+    n: int
+
+
+def match(truth: np.ndarray, pred: np.ndarray, *, ignore: np.ndarray | None = None, min_cut_px: float = 0.0) -> pd.DataFrame:
+    """Pair the objects of two label images (H, W), 0 background, any labels; returns one row a unit, columns `UNITS`.
+
+    ignore: bool (H, W), True where the truth is void. min_cut_px: see the module; infinite drops every cut object.
+    No objects at all gives no rows. ValueError where the shapes differ.
+    """
+    if truth.shape != pred.shape or (ignore is not None and ignore.shape != truth.shape):
+        raise ValueError(f"truth {truth.shape}, prediction {pred.shape} and ignored area must have one shape")
+    overlaps = _overlaps(truth, pred, ignore)
+    left = _objects(overlaps, "truth_id", truth, min_cut_px)
+    right = _objects(overlaps, "pred_id", pred, min_cut_px)
+    shared = overlaps[(overlaps.truth_id > 0) & (overlaps.pred_id > 0) & ~overlaps.ignored]
+    left["both_px"] = shared.groupby("truth_id").px.sum().reindex(left.index, fill_value=0.0)
+
+    truth_px, pred_px = left.px.loc[shared.truth_id].to_numpy(), right.px.loc[shared.pred_id].to_numpy()
+    pairs = shared[["truth_id", "pred_id"]].assign(iou=shared.px.to_numpy() / (truth_px + pred_px - shared.px.to_numpy()))
+    hits = pairs[pairs.iou > HIT_IOU]
+    missed = pd.DataFrame({"truth_id": left.index.difference(hits.truth_id), "pred_id": 0, "iou": 0.0})
+    false = pd.DataFrame({"truth_id": 0, "pred_id": right.index.difference(hits.pred_id), "iou": 0.0})
+    units = pd.concat([part for part in (hits, missed, false) if len(part)] or [hits], ignore_index=True)
+
+    nothing = pd.DataFrame({"px": 0.0, "both_px": 0.0, "void": False, "cut": False}, index=[0])
+    of_truth = pd.concat([nothing, left]).loc[units.truth_id].reset_index(drop=True)
+    of_pred = pd.concat([nothing[["px", "void", "cut"]], right]).loc[units.pred_id].reset_index(drop=True)
+    units = units.assign(
+        truth_px=of_truth.px,
+        pred_px=of_pred.px,
+        both_px=of_truth.both_px,
+        void=of_truth.void | of_pred.void,
+        cut=of_truth.cut | of_pred.cut,
+    )
+    return units[list(UNITS)].astype(UNITS)
+
+
+def _overlaps(truth: np.ndarray, pred: np.ndarray, ignore: np.ndarray | None) -> pd.DataFrame:
+    """Pixels of every combination of truth label, predicted label and ignored or not, in one pass.
+
+    Runs of equal pixels are counted rather than pixels: a few hundred thousand numbers to sort instead of millions.
+    """
+    span = int(pred.max(initial=0)) + 1
+    key = truth.ravel().astype(np.int64)
+    key *= span
+    key += pred.ravel()
+    key *= 2
+    if ignore is not None:
+        key += ignore.ravel()
+    starts = np.concatenate([np.zeros(min(1, key.size), dtype=np.int64), np.flatnonzero(key[1:] != key[:-1]) + 1])
+    lengths = np.diff(starts, append=key.size)
+    keys, inverse = np.unique(key[starts], return_inverse=True)
+    labels = keys // 2
+    columns = {"truth_id": labels // span, "pred_id": labels % span, "ignored": keys % 2 == 1}
+    return pd.DataFrame({**columns, "px": np.bincount(inverse, weights=lengths, minlength=len(keys))})
+
+
+def _objects(overlaps: pd.DataFrame, column: str, labels: np.ndarray, min_cut_px: float) -> pd.DataFrame:
+    """By label: px outside the ignored area, void, cut."""
+    own = overlaps[overlaps[column] > 0]
+    whole = own.groupby(column).px.sum()
+    px = own[~own.ignored].groupby(column).px.sum().reindex(whole.index, fill_value=0.0)
+    edge = np.concatenate([labels[:1].ravel(), labels[-1:].ravel(), labels[:, :1].ravel(), labels[:, -1:].ravel()])
+    cut = whole.index.isin(np.unique(edge))
+    return pd.DataFrame({"px": px, "void": (px < 0.5 * whole) | (cut & (whole < min_cut_px)), "cut": cut})
+
+
+def segmentation_figures(
+    units: pd.DataFrame, *, images: Sequence[int] | None = None, rounds: int = 1000, seed: int = 0
+) -> dict[str, Figure]:
+    """Precision, recall and F1 at IoU 0.5 and 0.75, mean IoU of hits, panoptic quality, Dice of the foreground, area bias.
+
+    units: rows of `match`, of one or many images. images: the image of each row; given, the bootstrap draws images, otherwise
+    objects. Panoptic quality is sum of IoU over (truth + predictions) / 2 (Kirillov 2019). Area bias is the mean over hits of
+    predicted over true area, minus 1. A figure with nothing in its denominator has the value None.
+    """
+    counted = ~units.void
+    hit = counted & (units.iou > HIT_IOU)
+    rows = {
+        "truth": counted & (units.truth_id > 0),
+        "pred": counted & (units.pred_id > 0),
+        "hit50": hit,
+        "hit75": hit & (units.iou > 0.75),
+        "iou": units.iou.where(hit, 0.0),
+        "growth": (units.pred_px / units.truth_px.clip(lower=1) - 1).where(hit, 0.0),
+        "foreground": units.truth_px + units.pred_px,
+        "both": units.both_px,
+    }
+
+    def ratios(s: Sums) -> Sums:
+        objects = s["truth"] + s["pred"]
+        result = {"mean_iou": s["iou"] / s["hit50"], "panoptic_quality": 2 * s["iou"] / objects, "dice": 2 * s["both"] / s["foreground"]}
+        result["area_bias"] = s["growth"] / s["hit50"]
+        for level in ("50", "75"):
+            hits = s[f"hit{level}"]
+            result |= {f"precision{level}": hits / s["pred"], f"recall{level}": hits / s["truth"], f"f1_{level}": 2 * hits / objects}
+        return result
+
+    n_hits, n_truth, n_pred = int(hit.sum()), int(rows["truth"].sum()), int(rows["pred"].sum())
+    n = {"mean_iou": n_hits, "area_bias": n_hits, "precision50": n_pred, "precision75": n_pred}
+    return _figures(pd.DataFrame(rows), ratios, n, n_truth, images, rounds, seed)
+
+
+def named(units: pd.DataFrame, truth_names: Sequence[str], pred_names: Sequence[str]) -> pd.DataFrame:
+    """`units` with `truth_class` and `pred_class`, the names by label (entry 0 stands for the background and is not read).
+
+    A false find has the truth `false`, a missed object the prediction `missed`; the empty name means that the truth is unsure.
+    """
+    truth = np.asarray([FALSE, *truth_names[1:]], dtype=object)[units.truth_id]
+    pred = np.asarray([MISSED, *pred_names[1:]], dtype=object)[units.pred_id]
+    return units.assign(truth_class=truth, pred_class=pred)
+
+
+def confusion(units: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Counts of named units: rows truth (`false` last), columns prediction (`unassessable` and `missed` last).
+
+    Void units and those whose truth is unsure are left out. KeyError for a name that is no class.
+    """
+    known = units[~units.void & (units.truth_class != UNKNOWN)]
+    rows, columns = [*classes, FALSE], [*classes, UNASSESSABLE, MISSED]
+    strange = (set(known.truth_class) - set(rows)) | (set(known.pred_class) - set(columns))
+    if strange:
+        raise KeyError(f"{sorted(strange)} are none of {list(classes)}")
+    return pd.crosstab(known.truth_class, known.pred_class).reindex(index=rows, columns=columns, fill_value=0)
+
+
+def class_figures(
+    units: pd.DataFrame,
+    classes: Sequence[str],
+    *,
+    healthy: str | None = None,
+    images: Sequence[int] | None = None,
+    rounds: int = 1000,
+    seed: int = 0,
+) -> dict[str, Figure]:
+    """How well named units are called: precision, recall and F1 of each class over hits, `accuracy`, `macro_f1`.
+
+    `macro_f1` is the mean F1 over the classes that the truth has; `unassessable` is never right, so abstaining costs recall.
+    `macro_f1_end_to_end` is the same with missed objects and false finds counted against it. With a `healthy` class also
+    `sick_found` (sick objects found and called the sick class they are) and `healthy_called_sick` (of the healthy ones found).
+    """
+    keep = (~units.void & (units.truth_class != UNKNOWN)).to_numpy()
+    named_units = units[keep]
+    hit = (named_units.truth_id > 0) & (named_units.pred_id > 0)
+    rows: dict[str, pd.Series] = {}
+    for name in classes:
+        of_truth, of_pred = named_units.truth_class == name, named_units.pred_class == name
+        rows |= {f"right {name}": of_truth & of_pred, f"truth {name}": of_truth & hit, f"pred {name}": of_pred & hit}
+        rows |= {f"all truth {name}": of_truth, f"all pred {name}": of_pred}
+    if healthy is not None:
+        rows["alarm"] = (named_units.truth_class == healthy) & named_units.pred_class.isin([c for c in classes if c != healthy])
+    table = pd.DataFrame(rows, dtype=float)
+    present = [name for name in classes if table[f"all truth {name}"].any()]
+    sick = [name for name in present if name != healthy]
+
+    def ratios(s: Sums) -> Sums:
+        result: Sums = {}
+        within, whole = [], []
+        for name in classes:
+            right, truth, pred = s[f"right {name}"], s[f"truth {name}"], s[f"pred {name}"]
+            f1 = 2 * right / (truth + pred)
+            result |= {f"precision {name}": right / pred, f"recall {name}": right / truth, f"f1 {name}": f1}
+            if name in present:
+                within.append(f1)
+                whole.append(2 * right / (s[f"all truth {name}"] + s[f"all pred {name}"]))
+        nothing = np.full_like(next(iter(s.values())), np.nan)
+        result["accuracy"] = _total(s, "right ", classes) / _total(s, "truth ", classes)
+        result["macro_f1"] = np.mean(within, axis=0) if within else nothing
+        result["macro_f1_end_to_end"] = np.mean(whole, axis=0) if whole else nothing
+        if healthy is not None:
+            result["sick_found"] = _total(s, "right ", sick) / _total(s, "all truth ", sick) if sick else nothing
+            result["healthy_called_sick"] = s["alarm"] / s[f"truth {healthy}"]
+        return result
+
+    n = {f"{figure} {name}": int(table[f"truth {name}"].sum()) for figure in ("recall", "f1") for name in classes}
+    n |= {f"precision {name}": int(table[f"pred {name}"].sum()) for name in classes}
+    n["sick_found"] = int(sum(table[f"all truth {name}"].sum() for name in sick))
+    if healthy is not None:
+        n["healthy_called_sick"] = int(table[f"truth {healthy}"].sum())
+    groups = None if images is None else np.asarray(images)[keep]
+    return _figures(table, ratios, n, int((hit & (named_units.truth_class != FALSE)).sum()), groups, rounds, seed)
+
+
+def internal_figures(
+    truth_count: np.ndarray, pred_count: np.ndarray, *, images: Sequence[int] | None = None, rounds: int = 1000, seed: int = 0
+) -> dict[str, Figure]:
+    """Agreement on internal nuclei over matched fibres; counts (n,) of internal nuclei by fibre, true and predicted.
+
+    Share of fibres with any (true, predicted), `recall` and `precision` of "has any", Cohen's `kappa` of it, and `count_bias`,
+    the mean of predicted minus true count.
+    """
+    truth, pred = np.asarray(truth_count) > 0, np.asarray(pred_count) > 0
+    rows = {"all": np.ones(len(truth)), "truth": truth, "pred": pred, "both": truth & pred}
+    rows["more"] = np.asarray(pred_count, dtype=float) - truth_count
+
+    def ratios(s: Sums) -> Sums:
+        p, q = s["truth"] / s["all"], s["pred"] / s["all"]
+        agreed = 1 - (s["truth"] + s["pred"] - 2 * s["both"]) / s["all"]
+        chance = p * q + (1 - p) * (1 - q)
+        shares = {"share_truth": p, "share_pred": q, "recall": s["both"] / s["truth"], "precision": s["both"] / s["pred"]}
+        return {**shares, "kappa": (agreed - chance) / (1 - chance), "count_bias": s["more"] / s["all"]}
+
+    n = {"recall": int(truth.sum()), "precision": int(pred.sum())}
+    return _figures(pd.DataFrame(rows, dtype=float), ratios, n, len(truth), images, rounds, seed)
+
+
+def _total(s: Sums, prefix: str, names: Sequence[str]) -> np.ndarray:
+    return np.sum([s[prefix + name] for name in names], axis=0)
+
+
+def _figures(
+    rows: pd.DataFrame,
+    ratios: Callable[[Sums], Sums],
+    n: dict[str, int],
+    n_otherwise: int,
+    images: Sequence[int] | np.ndarray | None,
+    rounds: int,
+    seed: int,
+) -> dict[str, Figure]:
+    """The ratios of the rows' sums, each with the 2.5 and 97.5 percentiles of the ratios of resampled sums."""
+    table = rows.astype(float)
+    drawn = table if images is None else table.groupby(np.asarray(images)).sum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = ratios({name: np.asarray(table[name].sum()) for name in table})
+        again = _resampled_sums(drawn.to_numpy(), rounds, seed)
+        spread = ratios({name: again[:, i] for i, name in enumerate(drawn)})
+    result = {}
+    for name, value in values.items():
+        count = n.get(name, n_otherwise)
+        if not np.isfinite(value):
+            result[name] = Figure(None, None, count)
+            continue
+        finite = spread[name][np.isfinite(spread[name])]
+        low, high = np.percentile(finite, [2.5, 97.5]) if len(finite) else (value, value)
+        result[name] = Figure(float(value), (float(low), float(high)), count)
+    return result
+
+
+def _resampled_sums(rows: np.ndarray, rounds: int, seed: int) -> np.ndarray:
+    """(rounds, k): sums of rows (n, k) drawn n times with replacement, by how often each row is drawn."""
+    n, sums = len(rows), np.zeros((rounds, rows.shape[1]))
+    if n == 0:
+        return sums
+    rng = np.random.default_rng(seed)
+    step = max(1, 2_000_000 // n)  # bounds the memory
+    for start in range(0, rounds, step):
+        size = min(step, rounds - start)
+        picks = rng.integers(0, n, size=(size, n)) + np.arange(size)[:, None] * n
+        sums[start : start + size] = np.bincount(picks.ravel(), minlength=size * n).reshape(size, n) @ rows
+    return sums
