@@ -35,6 +35,7 @@ class ClassifySettings(_Group):
     """Fibre states and nucleus types."""
 
     internal_depth_um: float = Field(5.0, gt=0, description="um from nucleus centre to the fibre's border; deeper is internal. Published rule, dbi-infra.eu.")
+    min_state_um2: float = Field(100.0, ge=0, description="um2; smaller fibres (11 um) show too little sarcoplasm for a state. Prior.")
     min_probability: float = Field(0.4, ge=0, le=1, description="A fibre whose likeliest state is less likely is unassessable. Prior.")
 
 
@@ -56,6 +57,8 @@ class ScoreSettings(_Group):
     regeneration_half: float = Field(0.05, gt=0, description="Share of regenerating fibres at which the axis is 0.5. Prior.")
     inflammation_half_per_mm2: float = Field(100.0, gt=0, description="Interstitial inflammatory cells per mm2 at which the axis is 0.5. Prior.")
     block_um: float = Field(250.0, gt=0, description="um; edge of the blocks that the bootstrap draws. Prior.")
+    min_blocks: int = Field(16, ge=4, description="Blocks wanted; a small section is cut into smaller blocks. Prior.")
+    min_support: float = Field(0.8, gt=0.5, le=1, description="Share of bootstrap rounds that must agree with the pattern, else indeterminate. Prior.")
     bootstrap_rounds: int = Field(1000, ge=100, description="Rounds of the block bootstrap.")
     seed: int = Field(0, description="Seed of the bootstrap.")
     active: float = Field(0.25, gt=0, lt=1, description="Value above which an axis counts as active in the pattern. Prior.")

@@ -7,6 +7,9 @@ import pandas as pd
 FIBRE_STATES = ("normal", "necrotic", "pale-fragmented", "regenerating")
 """Fibre states in the order of network channels, truth codes 1..4 and probability columns; `unassessable` is no state of its own."""
 
+NECROTIC_STATES = ("necrotic", "pale-fragmented")
+"""The states that count as necrosis: pale and fragmented is one of its looks."""
+
 NUCLEUS_KINDS = ("muscle", "macrophage", "lymphocyte", "other")
 """Nucleus kinds in the order of network channels and truth codes 1..4. A `muscle` nucleus is a myonucleus or internal by its depth."""
 
@@ -43,9 +46,9 @@ FIBRES = {
     "haematoxylin_rel": "float64",  # minus the section's ordinary fibres: basophilia
     "eosin_rel": "float64",  # minus the section's ordinary fibres: negative is pallor, positive hyaline
     **{f"map_{state.replace('-', '_')}": "float64" for state in FIBRE_STATES},  # network's map, mean over the fibre
-    "nuclei_count": "int32",
-    "internal_nuclei_count": "int32",
-    "macrophages_inside": "int32",
+    "nuclei_count": "float64",  # this and the next four: NaN where the image is too coarse for nuclei
+    "internal_nuclei_count": "float64",
+    "macrophages_inside": "float64",
     "deepest_nucleus_um": "float64",  # centre to border; NaN without nuclei
     "nuclear_fraction": "float64",  # share of the fibre's area under nuclei
     "state": "str",
@@ -63,6 +66,7 @@ NUCLEI = {
     "fibre_id": "int32",  # 0: between the fibres
     "depth_um": "float64",  # centre to the fibre's border, inside; NaN between the fibres
     "fibre_distance_um": "float64",  # centre to the nearest fibre; 0 inside; NaN without fibres
+    "necrosis_distance_um": "float64",  # centre to the nearest necrotic or pale-fragmented fibre; 0 inside; NaN without one
     "type": "str",
     "probability": "float64",
     **{f"p_{kind}": "float64" for kind in NUCLEUS_KINDS},
