@@ -1,0 +1,56 @@
+"""Many drawn patches on disk, as the training reads them."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.format import open_memmap
+
+from biopsy_analyzer.tables import FIBRE_STATES
+from biopsy_analyzer.training.draw.recipe import DIFFICULTIES
+from biopsy_analyzer.training.draw.section import draw_section
+
+OD_STEPS = 80  # uint8 steps per unit of optical density
+UNKNOWN = 255
+SHARES = (0.15, 0.55, 0.3)  # clean, usual, hard
+
+_FILES = {"fibres": np.uint16, "nuclei": np.uint16, "states": np.uint8, "kinds": np.uint8, "ignore": np.bool_}
+
+
+def write_bank(folder: Path, count: int, seed: int, patch_px: int = 512, workers: int = 1) -> None:
+    """Draw `count` patches of seeds `seed`, `seed` + 1, ... into `folder`: memory-mapped .npy files, one row a patch.
+
+    concentrations uint8 (N, 3, H, W) = OD * 80; fibres, nuclei uint16 labels; states, kinds uint8 rasters (255 unknown); ignore bool.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = (count, patch_px, patch_px)
+    open_memmap(folder / "concentrations.npy", "w+", np.uint8, (count, 3, patch_px, patch_px)).flush()
+    for name, dtype in _FILES.items():
+        open_memmap(folder / f"{name}.npy", "w+", dtype, shape).flush()
+    job = partial(_write_row, folder, seed, patch_px)
+    if workers == 1:
+        list(map(job, range(count)))
+    else:
+        with ProcessPoolExecutor(workers) as pool:
+            list(pool.map(job, range(count), chunksize=8))
+    (folder / "bank.json").write_text(json.dumps({"count": count, "seed": seed, "patch_px": patch_px, "um_per_px": 0.5}))
+
+
+def _write_row(folder: Path, seed: int, patch_px: int, row: int) -> None:
+    difficulty = str(np.random.default_rng((seed, row)).choice(DIFFICULTIES, p=SHARES))
+    drawn = draw_section(seed + row, (patch_px, patch_px), difficulty)  # type: ignore[arg-type]
+    states = np.where(drawn.fibre_state > len(FIBRE_STATES), UNKNOWN, drawn.fibre_state).astype(np.uint8)
+    arrays = {
+        "concentrations": np.clip(drawn.concentrations * OD_STEPS + 0.5, 0, 255).astype(np.uint8),
+        "fibres": drawn.fibres,
+        "nuclei": drawn.nuclei,
+        "states": states[drawn.fibres],
+        "kinds": drawn.nucleus_kind[drawn.nuclei],
+        "ignore": drawn.ignore,
+    }
+    for name, array in arrays.items():
+        open_memmap(folder / f"{name}.npy", "r+")[row] = array
