@@ -23,10 +23,14 @@ class SegmentSettings(_Group):
     """How maps become fibres and nuclei."""
 
     fibre_threshold: float = Field(0.5, gt=0, lt=1, description="Probability; fibre foreground. 0.4-0.6 measured alike.")
-    fibre_seed: float = Field(0.45, gt=0, lt=1, description="Relative depth (0 border, 1 deepest) above which seeds lie. 0.35-0.55 measured alike.")
+    fibre_seed: float = Field(0.35, gt=0, lt=1, description="Relative depth (0 border, 1 deepest) above which seeds lie. 0.35-0.55 measured alike.")
+    fibre_join: float = Field(
+        0.4, gt=0, description="Mean depth along a shared edge over the lower of the two greatest depths; above it two pieces are one. Drawn maps."
+    )
     min_fibre_um2: float = Field(60.0, ge=0, description="um2; smaller finds are dropped (a fibre of 9 um). Prior.")
     nucleus_threshold: float = Field(0.5, gt=0, lt=1, description="Probability; nucleus foreground. Prior.")
-    nucleus_seed: float = Field(0.45, gt=0, lt=1, description="Relative depth above which seeds lie. Prior.")
+    nucleus_seed: float = Field(0.35, gt=0, lt=1, description="Relative depth above which seeds lie. Prior.")
+    nucleus_join: float = Field(0.4, gt=0, description="As fibre_join, for nuclei. Prior.")
     min_nucleus_um2: float = Field(8.0, ge=0, description="um2; smaller finds are dropped. Prior.")
     max_nucleus_um_per_px: float = Field(0.75, gt=0, description="um/px; coarser images show no nuclei well enough: null with a warning. Prior.")
 
