@@ -1,0 +1,70 @@
+"""Any raster from any other, at exact sub-pixel positions: area average when shrinking, linear when enlarging.
+
+Each output pixel depends only on where it lies, never on where the requested raster begins or ends. Edges are therefore
+rounded to 1/4096 source pixel, and sums run over the taps in a fixed order: neighbouring reads agree bit for bit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+STEPS = 4096
+
+
+def edges(start: float, step: float, count: int) -> np.ndarray:
+    """The `count` + 1 edges of output pixels, int64 in 1/4096 source pixel; `start` and `step` in source pixels."""
+    return np.rint((start + step * np.arange(count + 1)) * STEPS).astype(np.int64)
+
+
+def span(edge: np.ndarray, size: int) -> tuple[int, int]:
+    """First and past-the-last source pixel that the outputs between `edge` may touch, within 0..size; empty where outside."""
+    low, high = int(edge[0] // STEPS) - 1, int(-(-edge[-1] // STEPS)) + 1
+    return min(max(low, 0), size), max(min(high, size), 0)
+
+
+def aligned(edge: np.ndarray) -> bool:
+    """Whether the outputs are source pixels, one to one."""
+    return bool(edge[0] % STEPS == 0 and np.all(np.diff(edge) == STEPS))
+
+
+def weights(edge: np.ndarray, size: int, enlarging: bool) -> sparse.csr_matrix:
+    """Sparse float32 (outputs, size): what each source pixel gives to each output; a row sums to its share inside 0..size."""
+    count = len(edge) - 1
+    rows, columns, values = _linear(edge, size) if enlarging else _area(edge, size)
+    keep = values > 0
+    return sparse.csr_matrix((values[keep].astype(np.float32), (rows[keep], columns[keep])), shape=(count, size))
+
+
+def _area(edge: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    first = edge[:-1] // STEPS
+    taps = int(np.max(-(-edge[1:] // STEPS) - first))
+    columns = first[:, None] + np.arange(taps)
+    overlap = np.minimum(edge[1:, None], (columns + 1) * STEPS) - np.maximum(edge[:-1, None], columns * STEPS)
+    values = np.where((columns >= 0) & (columns < size), np.maximum(overlap, 0), 0) / np.diff(edge)[:, None]
+    rows = np.broadcast_to(np.arange(len(first))[:, None], columns.shape)
+    return rows.ravel(), np.clip(columns, 0, size - 1).ravel(), values.ravel()
+
+
+def _linear(edge: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    centre = (edge[:-1] + edge[1:]) / 2
+    position = centre / STEPS - 0.5
+    low = np.floor(position).astype(np.int64)
+    high_share = position - low
+    inside = (centre >= 0) & (centre < size * STEPS)  # beyond the outermost centres the edge pixel itself is continued
+    values = np.stack([1 - high_share, high_share], axis=1) * inside[:, None]
+    columns = np.clip(np.stack([low, low + 1], axis=1), 0, size - 1)
+    rows = np.broadcast_to(np.arange(len(low))[:, None], columns.shape)
+    return rows.ravel(), columns.ravel(), values.ravel()
+
+
+def resample(pixels: np.ndarray, rows: sparse.csr_matrix, columns: sparse.csr_matrix) -> np.ndarray:
+    """RGB uint8 (H, W, 3) -> (rows.shape[0], columns.shape[0], 3) uint8; what lies outside the source counts as white."""
+    height, width = pixels.shape[:2]
+    shrunk = rows @ pixels.reshape(height, width * 3).astype(np.float32)
+    turned = shrunk.reshape(-1, width, 3).transpose(1, 0, 2).reshape(width, -1)
+    result = (columns @ turned).reshape(columns.shape[0], -1, 3).transpose(1, 0, 2)
+    inside = np.asarray(rows.sum(axis=1)) * np.asarray(columns.sum(axis=1)).T
+    result = result + (255.0 * np.maximum(1 - inside, 0)).astype(np.float32)[..., None]
+    # 1e-3: a share of 0.99999994 must not turn an even 0.5 downwards on one side of a seam only
+    return np.clip(np.floor(result + (0.5 + 1e-3)), 0, 255).astype(np.uint8)
