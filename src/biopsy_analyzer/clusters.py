@@ -1,0 +1,122 @@
+"""Clusters of inflammatory cells, and the necrotic fibres they surround.
+
+Macrophages and lymphocytes are linked when their centres lie within reach of each other. A linked group is a cluster if it has
+`min_cells`, or if at least `min_cells_at_necrosis` of its cells lie in or at a necrotic fibre. Macrophages inside a necrotic fibre
+are members (they and those around it are one reaction), but they never count towards `min_cells`: they belong to the necrosis.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.settings import ClusterSettings
+from biopsy_analyzer.tables import CLUSTERS, NECROTIC_STATES, empty, typed
+
+
+def necrotic_fibre_ids(fibres: pd.DataFrame) -> np.ndarray:
+    """Ids of the assessable fibres that are necrotic or pale-fragmented."""
+    return fibres.loc[fibres["assessable"] & fibres["state"].isin(NECROTIC_STATES), "fibre_id"].to_numpy()
+
+
+def distance_to_necrosis(nuclei: pd.DataFrame, fibres: pd.DataFrame, fibre_labels: np.ndarray, grid: PixelGrid) -> np.ndarray:
+    """um from each nucleus' centre to the nearest border pixel of a necrotic or pale-fragmented fibre, float64 (n,).
+
+    0 inside such a fibre; NaN where the section has none. fibre_labels (H, W) int32 on `grid`; positions of nuclei in um.
+    """
+    ids = necrotic_fibre_ids(fibres)
+    border, _ = _border(ids, fibre_labels, grid)
+    if not len(nuclei) or not len(border):
+        return np.full(len(nuclei), np.nan)
+    distance, _ = cKDTree(border).query(nuclei[["y_um", "x_um"]].to_numpy())
+    return np.where(nuclei["fibre_id"].isin(ids), 0.0, distance)
+
+
+def find_clusters(
+    nuclei: pd.DataFrame, fibres: pd.DataFrame, fibre_labels: np.ndarray, grid: PixelGrid, settings: ClusterSettings
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """The CLUSTERS table, ordered by position, and the cluster of each nucleus, int32 (n,), 0 in none.
+
+    nuclei  positions, `type`, `probability`, `fibre_id`;  fibres  `fibre_id`, `state`, `assessable`;  fibre_labels (H, W) on `grid`
+    No inflammatory cells: an empty table.
+    """
+    cluster_of = np.zeros(len(nuclei), dtype=np.int32)
+    member = np.flatnonzero(nuclei["type"].isin(("macrophage", "lymphocyte")).to_numpy())
+    if not len(member):
+        return empty(CLUSTERS), cluster_of
+    cells = nuclei.iloc[member].reset_index(drop=True)
+    dead = necrotic_fibre_ids(fibres)
+    touched = _touched(cells, dead, *_border(dead, fibre_labels, grid), settings.at_necrosis_um)
+    outside = ~cells["fibre_id"].isin(dead).to_numpy()
+    group = _linked(cells[["y_um", "x_um"]].to_numpy(), settings.reach_um)
+    at_necrosis = np.bincount(group, weights=[bool(ids) for ids in touched])
+    enough = (np.bincount(group, weights=outside) >= settings.min_cells) | (at_necrosis >= settings.min_cells_at_necrosis)
+    rows = [_describe(cells.iloc[np.flatnonzero(group == g)], touched, settings) for g in np.flatnonzero(enough)]
+    found = np.flatnonzero(enough)
+    order = sorted(range(len(rows)), key=lambda i: (rows[i]["y_um"], rows[i]["x_um"]))
+    number = np.zeros(len(enough), dtype=np.int32)
+    number[found[order]] = np.arange(1, len(rows) + 1)
+    cluster_of[member] = number[group]
+    if not rows:
+        return empty(CLUSTERS), cluster_of
+    table = pd.DataFrame([rows[i] for i in order]).assign(cluster_id=np.arange(1, len(rows) + 1))
+    return typed(table, CLUSTERS), cluster_of
+
+
+def _linked(positions: np.ndarray, reach_um: float) -> np.ndarray:
+    pairs = cKDTree(positions).query_pairs(reach_um, output_type="ndarray")
+    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(positions), len(positions)))
+    return np.asarray(connected_components(graph, directed=False)[1])
+
+
+def _border(ids: np.ndarray, labels: np.ndarray, grid: PixelGrid) -> tuple[np.ndarray, np.ndarray]:
+    """Centres in um (m, 2) of the border pixels of the fibres `ids`, and the fibre of each (m,)."""
+    wanted = np.zeros(max(int(labels.max(initial=0)), int(ids.max(initial=0))) + 1, dtype=bool)
+    wanted[ids] = True
+    dead = np.where(wanted[labels], labels, 0).astype(np.float32)  # float32: exact for labels below 2^24, and cv2 erodes it
+    if not dead.size or not dead.any():
+        return np.empty((0, 2)), np.empty(0, dtype=np.int32)
+    inner = cv2.erode(dead, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0) == dead
+    inner &= cv2.dilate(dead, np.ones((3, 3), np.uint8)) == dead
+    y, x = np.nonzero((dead > 0) & ~inner)
+    return grid.to_um(np.stack([y, x], axis=1) + 0.5), labels[y, x]
+
+
+def _touched(cells: pd.DataFrame, dead: np.ndarray, border: np.ndarray, border_fibre: np.ndarray, reach_um: float) -> list[set[int]]:
+    """For each cell the necrotic fibres that it lies in or within reach of."""
+    own = cells["fibre_id"].to_numpy()
+    touched: list[set[int]] = [{int(i)} if inside else set() for i, inside in zip(own, np.isin(own, dead), strict=True)]
+    if len(border):
+        near = cKDTree(border).query_ball_point(cells[["y_um", "x_um"]].to_numpy(), reach_um)
+        for fibres, found in zip(touched, near, strict=True):
+            fibres.update(int(i) for i in np.unique(border_fibre[found]))
+    return touched
+
+
+def _describe(cells: pd.DataFrame, touched: list[set[int]], settings: ClusterSettings) -> dict[str, object]:
+    positions = cells[["y_um", "x_um"]].to_numpy()
+    macrophages = int((cells["type"] == "macrophage").sum())
+    lymphocytes = len(cells) - macrophages
+    share = macrophages / len(cells)
+    kind = "macrophage" if share >= settings.pure_share else "lymphocytic" if 1 - share >= settings.pure_share else "mixed"
+    necrotic = set().union(*(touched[i] for i in cells.index))
+    center = positions.mean(axis=0)
+    hull = cv2.convexHull((positions - center).astype(np.float32))  # about the centre: float32 keeps its digits
+    cells_text = f"{macrophages} macrophages, {lymphocytes} lymphocytes"
+    return {
+        "y_um": center[0],
+        "x_um": center[1],
+        "area_um2": float(cv2.contourArea(hull)),  # 0 for cells on one line
+        "cells": len(cells),
+        "macrophages": macrophages,
+        "lymphocytes": lymphocytes,
+        "kind": kind,
+        "necrotic_fibres": len(necrotic),
+        "probability": cells["probability"].mean(),
+        "reason": cells_text + (f"; in or at {len(necrotic)} necrotic fibres" if necrotic else ""),
+    }

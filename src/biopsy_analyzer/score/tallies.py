@@ -1,0 +1,72 @@
+"""Counts and densities of a section, null where they can't be told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from biopsy_analyzer.clusters import necrotic_fibre_ids
+from biopsy_analyzer.score.axes import at_necrosis
+from biopsy_analyzer.score.model import AreaFractions, ClusterCounts, FibreCounts, Inflammation, Spread
+from biopsy_analyzer.tables import FIBRE_STATES
+
+
+def fibre_counts(fibres: pd.DataFrame, nuclei_assessed: bool) -> FibreCounts:
+    """Fibres by state, and sizes of those that the image does not cut."""
+    seen = fibres[fibres["assessable"]]
+    whole = seen[~seen["touches_border"]]
+    living = seen[seen["state"].isin(("normal", "regenerating"))]
+    return FibreCounts(
+        segmented=len(fibres),
+        assessable=len(seen),
+        **{state.replace("-", "_"): int((seen["state"] == state).sum()) for state in FIBRE_STATES},
+        with_internal_nuclei=int((living["internal_nuclei_count"] > 0).sum()) if nuclei_assessed else None,
+        area_um2=_spread(whole["area_um2"]),
+        min_feret_um=_spread(whole["min_feret_um"]),
+    )
+
+
+def _spread(values: pd.Series) -> Spread:
+    if not len(values):
+        return Spread(median=None, p10=None, p90=None)
+    p10, median, p90 = np.quantile(values.to_numpy(), (0.1, 0.5, 0.9))
+    return Spread(median=median, p10=p10, p90=p90)
+
+
+def area_fractions(fibres: pd.DataFrame) -> AreaFractions:
+    """Shares of the area of assessable fibres, cut ones included."""
+    seen = fibres[fibres["assessable"]]
+    total = seen["area_um2"].sum()
+    shares = {
+        state.replace("-", "_"): seen.loc[seen["state"] == state, "area_um2"].sum() / total if total > 0 else None
+        for state in FIBRE_STATES[1:]
+    }
+    return AreaFractions(**shares)
+
+
+def cluster_counts(clusters: pd.DataFrame, kind: str, area: float | None, nuclei_assessed: bool) -> ClusterCounts:
+    """Clusters of one kind in `area` mm2 of tissue."""
+    if not nuclei_assessed:
+        return ClusterCounts(count=None, per_mm2=None, around_necrotic_fibres=None)
+    chosen = clusters[clusters["kind"] == kind]
+    around = int((chosen["necrotic_fibres"] > 0).sum())
+    return ClusterCounts(count=len(chosen), per_mm2=len(chosen) / area if area else None, around_necrotic_fibres=around)
+
+
+def inflammation(
+    fibres: pd.DataFrame, nuclei: pd.DataFrame, area: float | None, at_necrosis_um: float, nuclei_assessed: bool
+) -> Inflammation:
+    """Inflammatory cells by place; densities are null without a tissue area, everything is without nuclei."""
+    if not nuclei_assessed:
+        return Inflammation(
+            macrophages_per_mm2=None, macrophages_at_necrosis_per_mm2=None, lymphocytes_per_mm2=None, macrophages_in_necrotic_fibres=None
+        )
+    inside = nuclei["fibre_id"].isin(necrotic_fibre_ids(fibres)).to_numpy()
+    macrophage, lymphocyte = ((nuclei["type"] == kind).to_numpy() for kind in ("macrophage", "lymphocyte"))
+    near = at_necrosis(nuclei, at_necrosis_um)
+    return Inflammation(
+        macrophages_per_mm2=(macrophage & ~inside).sum() / area if area else None,
+        macrophages_at_necrosis_per_mm2=(macrophage & ~inside & near).sum() / area if area else None,
+        lymphocytes_per_mm2=(lymphocyte & ~inside).sum() / area if area else None,
+        macrophages_in_necrotic_fibres=int((macrophage & inside).sum()),
+    )
