@@ -1,0 +1,56 @@
+"""A trained network -> its model folder: weights.safetensors and card.json."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+
+from biopsy_analyzer.segment.network import CHANNELS, Block, UNet, halo_px
+
+
+def folded(trained: UNet) -> UNet:
+    """The same function as `trained` in eval mode, with each BatchNorm worked into its convolution."""
+    result = UNet(trained.widths, trained.bottom, trained.outputs, folded=True)
+    kept = {name: value for name, value in trained.state_dict().items() if name in result.state_dict()}
+    result.load_state_dict(kept, strict=False)
+    blocks = zip(_blocks(trained), _blocks(result), strict=True)
+    with torch.no_grad():
+        for (convolution, norm, _), (plain, _) in blocks:
+            scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+            plain.weight.copy_(convolution.weight * scale[:, None, None, None])
+            plain.bias.copy_(norm.bias - norm.running_mean * scale)
+    return result.eval()
+
+
+def _blocks(network: UNet) -> list[Block]:
+    return [module for module in network.modules() if isinstance(module, Block)]
+
+
+def write_model(trained: UNet, kind: str, um_per_px: float, folder: Path, about: dict) -> None:
+    """Write `trained` into `folder`, the card last, so that a half-written folder fails its SHA-256.
+
+    `about` is added to the card: version, data, licence, metrics, training and limits, for whoever judges the model.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = save({name: value.contiguous() for name, value in folded(trained).state_dict().items()})
+    card = {
+        "name": kind,
+        "kind": kind,
+        "architecture": {"widths": list(trained.widths), "bottom": trained.bottom},
+        "um_per_px": um_per_px,
+        "halo_px": halo_px(trained.widths, trained.bottom),
+        "stride": trained.stride,
+        "channels": list(CHANNELS[kind]),
+        "parameters": sum(p.numel() for p in trained.parameters()),
+        "sha256": hashlib.sha256(weights).hexdigest(),
+        **about,
+    }
+    for name, content in (("weights.safetensors", weights), ("card.json", (json.dumps(card, indent=2) + "\n").encode())):
+        part = folder / (name + ".part")
+        part.write_bytes(content)
+        os.replace(part, folder / name)
