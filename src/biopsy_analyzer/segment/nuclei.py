@@ -20,6 +20,10 @@ def nucleus_labels(maps: np.ndarray, um_per_px: float, settings: SegmentSettings
     """
     min_px = settings.min_nucleus_um2 / um_per_px**2
     labels = split(
-        maps[0] >= settings.nucleus_threshold, maps[1], seed=settings.nucleus_seed, min_seed_px=SEED_SHARE * min_px, join=settings.nucleus_join
+        maps[0] >= settings.nucleus_threshold,
+        maps[1],
+        seed=settings.nucleus_seed,
+        min_seed_px=SEED_SHARE * min_px,
+        join=settings.nucleus_join,
     )
     return clean(labels, min_px)

@@ -1,0 +1,81 @@
+"""Which nucleus lies in which fibre, and how deep."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.spatial import cKDTree
+
+from biopsy_analyzer.grid import PixelGrid
+
+AT_OUTLINE_UM = 1.0
+"""A nucleus whose centre lies at most this far outside a fibre is that fibre's, at depth 0: outlines run around the nuclei under
+the sarcolemma and are no better than about a pixel, while a capillary's or fibroblast's centre lies 1.5 um outside and more. Prior."""
+
+
+def assign(nuclei: pd.DataFrame, fibre_labels: np.ndarray, fibre_grid: PixelGrid) -> pd.DataFrame:
+    """The fibre of each nucleus, in columns `fibre_id` (int32), `depth_um` and `fibre_distance_um` (float64), on the index of `nuclei`.
+
+    nuclei        `y_um`, `x_um` of the centres, on the slide
+    fibre_labels  int32 (H, W) on `fibre_grid`, which need not be the grid of the nuclei
+
+    fibre_id           the fibre under the centre, or that at most AT_OUTLINE_UM away; 0: between the fibres or beyond the image
+    depth_um           centre to the fibre's outline, also where it touches a neighbour; the edge of the image is no outline, and
+                       NaN where no outline is in the image; NaN between the fibres
+    fibre_distance_um  centre to the nearest fibre; 0 for nuclei that have one; NaN without fibres
+
+    Exact to a tenth of a pixel: distances are to the middles of the pixel edges that make the outline.
+    """
+    centres = fibre_grid.to_px(nuclei[["y_um", "x_um"]].to_numpy(dtype=np.float64).reshape(-1, 2))
+    fibre = _label_under(centres, fibre_labels)
+    distance = np.full(len(nuclei), np.nan)
+    points, owner = _outlines(fibre_labels)
+    if len(points) and len(nuclei):
+        # unbalanced: built several times faster, queried as fast
+        distance, nearest = cKDTree(points, balanced_tree=False, compact_nodes=False).query(centres)
+        distance = distance * fibre_grid.um_per_px
+        at_outline = (fibre == 0) & (distance <= AT_OUTLINE_UM)
+        fibre = np.where(at_outline, owner[nearest], fibre)
+        depth = np.where(at_outline, 0.0, distance)
+    else:
+        depth = distance
+    columns = {
+        "fibre_id": fibre.astype(np.int32),
+        "depth_um": np.where(fibre > 0, depth, np.nan),
+        "fibre_distance_um": np.where(fibre > 0, 0.0, distance),
+    }
+    return pd.DataFrame(columns, index=nuclei.index)
+
+
+def nuclear_mask(nucleus_labels: np.ndarray, nucleus_grid: PixelGrid, grid: PixelGrid) -> np.ndarray:
+    """Which pixels of `grid` have their centre under a nucleus, bool (H, W): `exclude` when fibres' colours are measured.
+
+    nucleus_labels int32 on `nucleus_grid`; pixels of `grid` beyond it are False.
+    """
+    axes = []
+    for axis in (0, 1):
+        centre = np.zeros((grid.shape[axis], 2))
+        centre[:, axis] = np.arange(grid.shape[axis]) + 0.5
+        index = np.floor(nucleus_grid.to_px(grid.to_um(centre))[:, axis]).astype(np.int64)
+        axes.append((np.clip(index, 0, nucleus_grid.shape[axis] - 1), (index >= 0) & (index < nucleus_grid.shape[axis])))
+    (rows, row_inside), (columns, column_inside) = axes
+    return (nucleus_labels[np.ix_(rows, columns)] > 0) & row_inside[:, None] & column_inside
+
+
+def _label_under(centres: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    index = np.floor(centres).astype(np.int64)
+    inside = ((index >= 0) & (index < labels.shape)).all(axis=1)
+    found = np.zeros(len(centres), np.int32)
+    found[inside] = labels[tuple(index[inside].T)]
+    return found
+
+
+def _outlines(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Middles (m, 2) in px, (y, x), of the pixel edges between different labels, and a fibre at each (m,)."""
+    points, owner = [], []
+    for here, there, offset in ((np.s_[:, :-1], np.s_[:, 1:], (0.5, 1.0)), (np.s_[:-1], np.s_[1:], (1.0, 0.5))):
+        one, other = labels[here], labels[there]
+        at = np.nonzero(one != other)
+        points.append(np.stack(at, axis=1) + offset)
+        owner.append(np.maximum(one[at], other[at]))
+    return np.concatenate(points), np.concatenate(owner)

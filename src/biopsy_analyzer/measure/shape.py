@@ -1,0 +1,107 @@
+"""Size and form of labelled objects, with pixels as squares: pixel (0, 0) covers [0, 1), so a centroid of one pixel is 0.5."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.measure.runs import Runs
+from biopsy_analyzer.tables import SHAPE, empty, typed
+
+
+def measure_shape(labels: np.ndarray, grid: PixelGrid) -> pd.DataFrame:
+    """The SHAPE columns of `labels` (int32 (H, W) on `grid`, 1..n without gaps), row k - 1 for label k; no labels: an empty table.
+
+    Positions are um on the slide. Areas, centroids and second moments are exact for pixels as squares (a single pixel has
+    eccentricity 0, unlike with moments of pixel centres). Perimeter: Cauchy-Crofton over four directions, right on average
+    over orientations (a disc within 1 %, an axis-parallel square 5 % too small); outlines of holes count. Convex hull and Feret
+    diameters: over the middles of the pixels' edges, as skimage's ``feret_diameter_max``; solidity is cut at 1.
+    """
+    runs = Runs(labels)
+    if runs.n == 0:
+        return empty(SHAPE)
+    um = grid.um_per_px
+    area = runs.total(runs.width)
+    y, x, eccentricity = _moments(runs, area)
+    perimeter = _crofton_perimeter(labels, runs.n)
+    hull_area, min_feret, max_feret = _hulls(runs)
+    centre = grid.to_um(np.stack([y, x], axis=1))
+    columns = {
+        "y_um": centre[:, 0],
+        "x_um": centre[:, 1],
+        "area_um2": area * um**2,
+        "perimeter_um": perimeter * um,
+        "min_feret_um": min_feret * um,
+        "max_feret_um": max_feret * um,
+        "equivalent_diameter_um": np.sqrt(4 * area / np.pi) * um,
+        "eccentricity": eccentricity,
+        "solidity": np.minimum(area / hull_area, 1),
+        "circularity": 4 * np.pi * area / perimeter**2,
+        "touches_border": _touches_border(labels, runs.n),
+    }
+    return typed(pd.DataFrame(columns), SHAPE)
+
+
+def _moments(runs: Runs, area: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Centroid (y, x) in px and eccentricity, from integrals over each run's rectangle; centred first, for precision far from 0."""
+    middle_y, middle_x = runs.row + 0.5, runs.left + runs.width / 2
+    y = runs.total(runs.width * middle_y) / area
+    x = runs.total(runs.width * middle_x) / area
+    # the background's entry is never used
+    dy, dx = middle_y - np.append(0, y)[runs.label], middle_x - np.append(0, x)[runs.label]
+    yy = runs.total(runs.width * (dy**2 + 1 / 12)) / area
+    xx = runs.total(runs.width * (dx**2 + runs.width**2 / 12)) / area
+    xy = runs.total(runs.width * dy * dx) / area
+    spread = np.sqrt(((yy - xx) / 2) ** 2 + xy**2)
+    largest = (yy + xx) / 2 + spread
+    return y, x, np.sqrt(np.minimum(2 * spread / largest, 1))
+
+
+def _crofton_perimeter(labels: np.ndarray, n: int) -> np.ndarray:
+    """Perimeter in px (n,): pi / 8 times the sum over four directions of crossings times the distance of the lines."""
+    padded = np.pad(labels, 1)
+    directions = (
+        (padded[:, :-1], padded[:, 1:], 1.0),
+        (padded[:-1], padded[1:], 1.0),
+        (padded[:-1, :-1], padded[1:, 1:], np.sqrt(0.5)),
+        (padded[:-1, 1:], padded[1:, :-1], np.sqrt(0.5)),
+    )
+    total = np.zeros(n + 1)
+    for one, other, distance in directions:
+        crossing = one != other
+        total += distance * (np.bincount(one[crossing], minlength=n + 1) + np.bincount(other[crossing], minlength=n + 1))
+    return (np.pi / 8 * total)[1:]
+
+
+def _hulls(runs: Runs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Area (px^2), smallest and largest Feret diameter (px) of each label's convex hull."""
+    labelled = np.flatnonzero(runs.label)
+    order = labelled[np.argsort(runs.label[labelled], kind="stable")]
+    top, left, right = 2 * runs.row[order], 2 * runs.left[order], 2 * (runs.left + runs.width)[order]
+    # in half pixels, (x, y): the edge middles of the first and the last pixel of each run
+    corners = [(left, top + 1), (left + 1, top), (left + 1, top + 2), (right, top + 1), (right - 1, top), (right - 1, top + 2)]
+    points = np.stack([np.stack(corner, axis=1) for corner in corners], axis=1).astype(np.int32)
+    ends = np.searchsorted(runs.label[order], np.arange(1, runs.n + 1), side="right")
+    sizes = [_hull_size(part.reshape(-1, 2)) for part in np.split(points, ends[:-1])]
+    return tuple(np.array(sizes).T / [[4], [2], [2]])  # type: ignore[return-value]
+
+
+def _hull_size(points: np.ndarray) -> tuple[float, float, float]:
+    hull = cv2.convexHull(points)[:, 0].astype(np.float64)
+    side = np.roll(hull, -1, axis=0) - hull
+    normal = np.stack([-side[:, 1], side[:, 0]]) / np.hypot(side[:, 0], side[:, 1])
+    # the narrowest strip around a convex polygon lies along one of its sides
+    height = hull @ normal
+    width = (height.max(axis=0) - height.min(axis=0)).min()
+    apart = hull[:, None] - hull[None]
+    diameter = np.hypot(apart[..., 0], apart[..., 1]).max()
+    return cv2.contourArea(hull.astype(np.float32)), width, diameter
+
+
+def _touches_border(labels: np.ndarray, n: int) -> np.ndarray:
+    touches = np.zeros(n + 1, bool)
+    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        touches[edge] = True
+    return touches[1:]
