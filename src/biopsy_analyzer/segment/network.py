@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ class UNet(nn.Module):
             nn.Sequential(Block(a, b, 2, folded=folded), *(Block(b, b, folded=folded) for _ in range(n)))
             for a, b, n in zip(before, widths, depths, strict=True)
         )
-        self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(widths))
         self.up = nn.ModuleList(Block(a, a, folded=folded) for a in widths[:-1])
         self.head = nn.Sequential(nn.Conv2d(widths[0], 4 * outputs, 3, padding=1), nn.PixelShuffle(2))
 
@@ -115,8 +116,8 @@ class Network:
         An empty batch gives an empty result. ModelError when the network puts out NaN or infinity. On CUDA half precision;
         when its memory runs out the batch is halved, then the CPU takes over, and `notes` says so.
         """
-        if rgb.ndim != 4 or rgb.shape[3] != 3 or rgb.dtype != np.uint8 or rgb.shape[1] % self.stride or rgb.shape[2] % self.stride:
-            raise ValueError(f"network {self.name} wants uint8 (B, H, W, 3), H and W multiples of {self.stride}, not {rgb.dtype} {rgb.shape}")
+        if rgb.ndim != 4 or rgb.shape[3] != 3 or rgb.dtype != np.uint8 or any(n % self.stride for n in rgb.shape[1:3]):
+            raise ValueError(f"{self.name} wants uint8 (B, H, W, 3), H and W multiples of {self.stride}, not {rgb.dtype} {rgb.shape}")
         out = np.empty((len(rgb), len(self.channels), *rgb.shape[1:3]), np.float32)
         start, size = 0, max(1, len(rgb))
         while start < len(rgb):
@@ -132,7 +133,7 @@ class Network:
             pixels = torch.from_numpy(np.ascontiguousarray(rgb)).to(self.device).permute(0, 3, 1, 2)  # channels last already
             logits = self.module(pixels.float()).float()
             if not bool(torch.isfinite(logits).all()):
-                raise ModelError(f"network {self.name} {self.version} put out NaN or infinity; its weights are unusable on this device ({self.device})")
+                raise ModelError(f"network {self.name} {self.version} put out NaN or infinity on {self.device}; its weights are unusable")
             maps = torch.cat([logits[:, :2].sigmoid(), logits[:, 2:].softmax(1)], 1)
         return maps.cpu().numpy()
 
@@ -241,6 +242,6 @@ def _build(folder: Path, card: dict, weights: dict[str, torch.Tensor]) -> UNet:
     if tuple(card["channels"]) != CHANNELS.get(card["kind"]):
         raise ModelError(f"{folder}: channels {card['channels']} are not those of kind {card['kind']!r}")
     if card["stride"] != module.stride or card["halo_px"] < halo_px(widths, bottom) or card["halo_px"] % module.stride:
-        raise ModelError(f"{folder}: card.json states stride {card['stride']} and halo {card['halo_px']} px, this architecture needs "
-                         f"{module.stride} and a multiple of it from {halo_px(widths, bottom)} px")
+        wanted = f"{module.stride} and a multiple of it from {halo_px(widths, bottom)} px"
+        raise ModelError(f"{folder}: card.json states stride {card['stride']} and halo {card['halo_px']} px, this architecture needs {wanted}")
     return module.eval()

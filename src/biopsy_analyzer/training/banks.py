@@ -13,6 +13,7 @@ BANK_UM_PER_PX = 0.5
 OD_STEPS = 80
 """Concentrations are stored as optical density times this, uint8."""
 
+_HOLD_OUT_EVERY = 20
 _RASTERS = ("fibres", "nuclei", "states", "kinds", "ignore")
 _LABELS = {"fibres": ("fibres", "states"), "nuclei": ("nuclei", "kinds")}
 
@@ -35,8 +36,9 @@ class Patch:
 class Bank:
     """A folder of patches: concentrations.npy (N, 3, H, W) or rgb.npy (N, H, W, 3), and the label rasters (N, H, W).
 
-    The last twentieth (at least one patch where there are two) is held out from training.
-    UsageError when a file is missing or the files disagree in number or size.
+    training   rows to train on; rows that are all zero are still being drawn and are left out
+    held_out   every twentieth row, which stays the same while a bank is being drawn; none where there is a single patch
+    UsageError when a file is missing, the files disagree in number or size, or nothing is drawn yet.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -50,13 +52,16 @@ class Bank:
         self._pixels, self._rasters = arrays.pop(names[0]), arrays
         shape = (len(self._pixels), *(self._pixels.shape[2:] if self.drawn else self._pixels.shape[1:3]))
         wrong = [name for name, raster in arrays.items() if raster.shape != shape]
-        if wrong or not shape[0]:
-            raise UsageError(f"{self.folder}: a bank of shape {shape} in which {', '.join(wrong) or 'no patches'} can't be used")
-        self.held_out = max(shape[0] // 20, 1) if shape[0] > 1 else 0
-        self.training = shape[0] - self.held_out
+        if wrong:
+            raise UsageError(f"{self.folder}: {', '.join(wrong)} differ in shape from the patches' {shape}; draw the bank again")
+        ready = np.array([row for row in range(shape[0]) if self._pixels[row, ..., ::16, :].any()], np.intp)
+        if not len(ready):
+            raise UsageError(f"{self.folder}: holds no patches yet")
+        apart = (ready % _HOLD_OUT_EVERY == 0) & (len(ready) > 1)
+        self.training, self.held_out = ready[~apart], ready[apart]
 
     def patch(self, index: int, kind: str) -> Patch:
-        """Patch `index` with the objects of `kind` "fibres" or "nuclei"; training patches come first, held-out ones last."""
+        """Row `index` with the objects of `kind` "fibres" or "nuclei"."""
         labels, codes = (np.asarray(self._rasters[name][index]) for name in _LABELS[kind])
         pixels = np.asarray(self._pixels[index])
         if self.drawn:
@@ -65,6 +70,6 @@ class Bank:
 
     def class_counts(self, kind: str, patches: int = 200) -> np.ndarray:
         """Pixels (4,) of the classes 1..4 in up to `patches` evenly spread training patches."""
-        chosen = np.unique(np.linspace(0, self.training - 1, patches).astype(int))
+        chosen = self.training[np.unique(np.linspace(0, len(self.training) - 1, patches).astype(int))]
         counts = sum(np.bincount(np.asarray(self._rasters[_LABELS[kind][1]][i]).ravel(), minlength=256) for i in chosen)
         return np.asarray(counts)[1:5]

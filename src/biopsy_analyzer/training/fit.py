@@ -138,7 +138,10 @@ class _Run:
     def _sample(self, index: int) -> Sample:
         rng = np.random.default_rng([self.seed, self.step, index])
         bank = self.banks[int(rng.choice(len(self.banks), p=self.shares))]
-        return draw_sample(bank.patch(int(rng.integers(bank.training)), self.kind), self.kind, rng, self.size_px)
+        return draw_sample(bank.patch(int(rng.choice(bank.training)), self.kind), self.kind, rng, self.size_px)
+
+    def _held_out_sample(self, number: int, bank: Bank, row: int) -> Sample:
+        return draw_sample(bank.patch(row, self.kind), self.kind, np.random.default_rng([1, number]), self.size_px)
 
     @torch.no_grad()
     def _follow(self) -> None:
@@ -154,11 +157,11 @@ class _Run:
     def evaluate(self) -> str:
         """Figures of the averaged weights on held-out samples, always the same ones; a row of the curve; a line to print."""
         sums: dict[str, Any] = {}
-        held = [(bank, i) for bank in self.banks for i in range(bank.training, bank.training + bank.held_out)]
+        held = [(bank, int(row)) for bank in self.banks for row in bank.held_out]
         chosen = [held[int(i)] for i in np.linspace(0, len(held) - 1, min(len(held), _HELD_OUT_SAMPLES))]
         for start in range(0, len(chosen), self.batch_size):
             rows = enumerate(chosen[start : start + self.batch_size], start)
-            batch = _batch([draw_sample(b.patch(p, self.kind), self.kind, np.random.default_rng([1, n]), self.size_px) for n, (b, p) in rows])
+            batch = _batch([self._held_out_sample(n, bank, row) for n, (bank, row) in rows])
             with self.precision:
                 logits = self.average(batch.rgb.float())
             found = agreement(logits.float(), batch)
@@ -205,11 +208,17 @@ class _Run:
             "version": version,
             "licence": "MIT",
             "data": [
-                {"bank": bank.folder.name, "patches": bank.training, "share": round(share, 3), "drawn": bank.drawn}
+                {"bank": bank.folder.name, "patches": len(bank.training), "share": round(share, 3), "drawn": bank.drawn}
                 for bank, share in zip(self.banks, self.shares, strict=True)
             ],
-            "training": {"seed": self.seed, "steps": self.step, "minutes": round(self.seconds / 60, 1), "batch": self.batch_size, "patch_px": self.size_px},
-            "metrics": {"held_out": self.figures, "meaning": "on augmented patches of the same banks that were not trained on, not on real slides"},
+            "training": {
+                "seed": self.seed,
+                "steps": self.step,
+                "minutes": round(self.seconds / 60, 1),
+                "batch": self.batch_size,
+                "patch_px": self.size_px,
+            },
+            "metrics": {"held_out": self.figures, "meaning": "augmented patches of the same banks, not trained on; no real slides"},
         }
         write_model(self.average, self.kind, LOOKS[self.kind].um_per_px, folder, about)
 
