@@ -14,8 +14,13 @@ def clean(labels: np.ndarray, min_area_px: float) -> np.ndarray:
     A sliver is an object in which no circle fits whose radius is half that of a circle of `min_area_px`.
     A hole is background enclosed by one object alone; gaps between several objects stay. Zeros give zeros.
     """
-    # a ghost fibre is a thin ring until it is filled, and what is dropped inside a hole leaves a larger hole
-    return fill_holes(_drop_small(fill_holes(labels), min_area_px))
+    labels = _keep(labels, np.bincount(labels.ravel()) >= min_area_px)
+    # crumbs went first and slivers go last, because a ghost fibre is a thin ring around crumbs until it is filled
+    labels = fill_holes(labels)
+    deep = _distance_inside(labels) >= 0.5 * math.sqrt(min_area_px / math.pi)
+    labels = _keep(labels, np.bincount(labels[deep], minlength=int(labels.max(initial=0)) + 1) > 0)
+    # where a sliver lay in a hole, a larger hole is left
+    return fill_holes(labels)
 
 
 def fill_holes(labels: np.ndarray) -> np.ndarray:
@@ -38,13 +43,9 @@ def fill_holes(labels: np.ndarray) -> np.ndarray:
     return labels + owner[pieces]
 
 
-def _drop_small(labels: np.ndarray, min_area_px: float) -> np.ndarray:
-    n = int(labels.max(initial=0)) + 1
-    keep = np.bincount(labels.ravel(), minlength=n) >= min_area_px
-    deep = _distance_inside(labels) >= 0.5 * math.sqrt(min_area_px / math.pi)
-    keep &= np.bincount(labels[deep], minlength=n) > 0
-    keep[0] = False
-    return np.where(keep, np.cumsum(keep), 0).astype(np.int32)[labels]
+def _keep(labels: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    wanted[0] = False
+    return np.where(wanted, np.cumsum(wanted), 0).astype(np.int32)[labels]
 
 
 def _distance_inside(labels: np.ndarray) -> np.ndarray:
@@ -54,5 +55,5 @@ def _distance_inside(labels: np.ndarray) -> np.ndarray:
     inner = core > 0
     for neighbour in (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]):
         inner &= neighbour == core
-    distance = cv2.distanceTransform(np.pad(inner.astype(np.uint8), 1), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    distance = cv2.distanceTransform(np.pad(inner.astype(np.uint8), 1), cv2.DIST_L2, cv2.DIST_MASK_5)[1:-1, 1:-1]
     return np.where(labels > 0, distance + 0.5, 0)
