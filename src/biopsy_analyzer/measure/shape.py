@@ -16,8 +16,8 @@ def measure_shape(labels: np.ndarray, grid: PixelGrid) -> pd.DataFrame:
 
     Positions are um on the slide. Areas, centroids and second moments are exact for pixels as squares (a single pixel has
     eccentricity 0, unlike with moments of pixel centres). Perimeter: Cauchy-Crofton over four directions, right on average
-    over orientations (a disc within 1 %, an axis-parallel square 5 % too small); outlines of holes count. Convex hull and Feret
-    diameters: over the middles of the pixels' edges, as skimage's ``feret_diameter_max``; solidity is cut at 1.
+    over orientations (a disc within 1 %, an axis-parallel square 5 to 9 % too small); outlines of holes count. Convex hull and
+    Feret diameters: over the middles of the pixels' edges. Solidity and circularity are cut at 1, which small objects would exceed.
     """
     runs = Runs(labels)
     if runs.n == 0:
@@ -38,7 +38,7 @@ def measure_shape(labels: np.ndarray, grid: PixelGrid) -> pd.DataFrame:
         "equivalent_diameter_um": np.sqrt(4 * area / np.pi) * um,
         "eccentricity": eccentricity,
         "solidity": np.minimum(area / hull_area, 1),
-        "circularity": 4 * np.pi * area / perimeter**2,
+        "circularity": np.minimum(4 * np.pi * area / perimeter**2, 1),
         "touches_border": _touches_border(labels, runs.n),
     }
     return typed(pd.DataFrame(columns), SHAPE)

@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from biopsy_analyzer.measure.colour import FAINTEST_OD, MOTTLING_UM, measure_colour, pool_maps
+from biopsy_analyzer.tables import COLOUR
+
+
+def picture() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Labels of two squares and a line, and random stains below them."""
+    rng = np.random.default_rng(0)
+    labels = np.zeros((40, 50), np.int32)
+    labels[2:18, 2:18] = 1
+    labels[2:18, 18:40] = 2
+    labels[30, 5:45] = 3
+    rgb = rng.integers(120, 200, (40, 50, 3), dtype=np.uint8)
+    return labels, rgb, rng.random((40, 50), np.float32), rng.random((40, 50), np.float32)
+
+
+def test_means_and_spreads_as_a_mask_per_label_gives_them() -> None:
+    labels, rgb, haematoxylin, eosin = picture()
+    table = measure_colour(labels, rgb, haematoxylin, eosin, 0.5)
+    assert dict(table.dtypes.astype(str)) == COLOUR
+    for k, row in enumerate(table.itertuples(), start=1):
+        mask = labels == k
+        assert row.haematoxylin_od == pytest.approx(haematoxylin[mask].mean(), rel=1e-5)
+        assert row.eosin_od == pytest.approx(eosin[mask].mean(), rel=1e-5)
+        assert row.haematoxylin_sd == pytest.approx(haematoxylin[mask].std(), rel=1e-3)
+        assert row.eosin_sd == pytest.approx(eosin[mask].std(), rel=1e-3)
+
+
+def test_mottling_as_scipy_smooths_inside_the_labels_only() -> None:
+    labels, rgb, haematoxylin, eosin = picture()
+    table = measure_colour(labels, rgb, haematoxylin, eosin, 0.5)
+    weight = (labels > 0).astype(float)
+    sigma = MOTTLING_UM / 0.5
+    smooth = ndimage.gaussian_filter(eosin * weight, sigma, mode="mirror") / ndimage.gaussian_filter(weight, sigma, mode="mirror")
+    for k, row in enumerate(table.itertuples(), start=1):
+        assert row.mottling == pytest.approx(smooth[labels == k].std() / eosin[labels == k].mean(), rel=0.02)
+
+
+def test_even_stain_has_no_spread_and_a_white_gap_beside_it_does_not_shine_in() -> None:
+    labels, rgb, _, _ = picture()
+    eosin = np.where(labels > 0, 0.4, 0).astype(np.float32)
+    table = measure_colour(labels, rgb, eosin / 2, eosin, 0.5)
+    assert table["eosin_od"].to_numpy() == pytest.approx(0.4)
+    assert table["mottling"].to_numpy() == pytest.approx(0, abs=1e-3)
+    assert table["haematoxylin_sd"].to_numpy() == pytest.approx(0, abs=1e-3)
+
+
+def test_noise_of_an_unstained_object_is_no_mottling() -> None:
+    labels, rgb, haematoxylin, eosin = picture()
+    faint = eosin * 0.001
+    table = measure_colour(labels, rgb, haematoxylin, faint, 0.5)
+    assert (table["mottling"] < 0.001 / FAINTEST_OD).all()
+
+
+def test_white_needs_all_three_channels() -> None:
+    labels, rgb, haematoxylin, eosin = picture()
+    rgb[2:18, 2:6] = 250
+    rgb[2:18, 20:25] = (255, 180, 255)
+    table = measure_colour(labels, rgb, haematoxylin, eosin, 0.5)
+    assert table["white_fraction"].tolist() == [0.25, 0, 0]
+
+
+def test_excluded_pixels_count_nowhere() -> None:
+    labels, rgb, haematoxylin, eosin = picture()
+    exclude = np.zeros(labels.shape, bool)
+    exclude[5:9, 5:9] = True
+    stained, dark = haematoxylin.copy(), eosin.copy()
+    stained[exclude] = dark[exclude] = 3.0
+    table = measure_colour(labels, rgb, stained, dark, 0.5, exclude)
+    clean = measure_colour(labels, rgb, haematoxylin, eosin, 0.5, exclude)
+    assert table.equals(clean)
+    assert table["haematoxylin_od"][0] == pytest.approx(haematoxylin[(labels == 1) & ~exclude].mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("covered", [1, 3])
+def test_an_object_wholly_excluded_is_unknown(covered: int) -> None:
+    labels, rgb, haematoxylin, eosin = picture()
+    table = measure_colour(labels, rgb, haematoxylin, eosin, 0.5, labels == covered)
+    assert table.isna().all(axis=1).tolist() == [k == covered for k in (1, 2, 3)]
+
+
+def test_no_labels_give_an_empty_typed_table() -> None:
+    _, rgb, haematoxylin, eosin = picture()
+    table = measure_colour(np.zeros((40, 50), np.int32), rgb, haematoxylin, eosin, 0.5)
+    assert table.empty
+    assert dict(table.dtypes.astype(str)) == COLOUR
+
+
+def test_maps_are_pooled_per_label() -> None:
+    labels, _, first, second = picture()
+    pooled = pool_maps(labels, np.stack([first, second]))
+    assert pooled.shape == (3, 2)
+    for k in (1, 2, 3):
+        assert pooled[k - 1] == pytest.approx([first[labels == k].mean(), second[labels == k].mean()], rel=1e-5)
+    assert pool_maps(np.zeros((40, 50), np.int32), np.stack([first, second])).shape == (0, 2)

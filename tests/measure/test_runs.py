@@ -1,0 +1,23 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from biopsy_analyzer.measure.runs import Runs
+
+
+@given(arrays(np.int32, (7, 9), elements=st.integers(0, 4)))
+def test_sums_per_label_as_a_mask_per_label_gives_them(labels: np.ndarray) -> None:
+    values = np.arange(63).reshape(7, 9)
+    runs = Runs(labels, n=4)
+    assert runs.total(runs.width).tolist() == [(labels == k).sum() for k in range(1, 5)]
+    assert runs.pixel_total(values).tolist() == [values[labels == k].sum() for k in range(1, 5)]
+
+
+def test_a_run_never_goes_on_in_the_next_row() -> None:
+    runs = Runs(np.array([[0, 5, 5], [5, 5, 0]], np.int32))
+    assert runs.n == 5
+    assert runs.label.tolist() == [0, 5, 5, 0]
+    assert runs.row.tolist() == [0, 0, 1, 1]
+    assert runs.left.tolist() == [0, 1, 0, 2]
+    assert runs.width.tolist() == [1, 2, 2, 1]
