@@ -177,7 +177,7 @@ def load_network(folder: Path, device: str = "auto") -> Network:
         channels=tuple(card["channels"]),
         sha256=card["sha256"],
         device=device,
-        module=module.to(device=device, memory_format=torch.channels_last),
+        module=module.to(device).to(memory_format=torch.channels_last),
     )
 
 
@@ -234,14 +234,22 @@ def _read_weights(folder: Path, sha256: str) -> dict[str, torch.Tensor]:
 
 def _build(folder: Path, card: dict, weights: dict[str, torch.Tensor]) -> UNet:
     try:
-        widths, bottom = tuple(card["architecture"]["widths"]), card["architecture"]["bottom"]
-        module = UNet(widths, bottom, len(card["channels"]), folded=True)
+        module = UNet(tuple(card["architecture"]["widths"]), card["architecture"]["bottom"], len(card["channels"]), folded=True)
         module.load_state_dict(weights, strict=True)
+        _check(card, module)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{folder}: weights and card.json do not fit each other ({' '.join(str(error).split())[:200]})") from error
-    if tuple(card["channels"]) != CHANNELS.get(card["kind"]):
-        raise ModelError(f"{folder}: channels {card['channels']} are not those of kind {card['kind']!r}")
-    if card["stride"] != module.stride or card["halo_px"] < halo_px(widths, bottom) or card["halo_px"] % module.stride:
-        wanted = f"{module.stride} and a multiple of it from {halo_px(widths, bottom)} px"
-        raise ModelError(f"{folder}: card.json states stride {card['stride']} and halo {card['halo_px']} px, this architecture needs {wanted}")
+        raise ModelError(f"{folder}: card.json fits neither its weights nor this version ({' '.join(str(error).split())[:200]})") from error
     return module.eval()
+
+
+def _check(card: dict, module: UNet) -> None:
+    """ValueError where the card states what its network can't hold."""
+    if tuple(card["channels"]) != CHANNELS.get(card["kind"]):
+        raise ValueError(f"channels {card['channels']} are not those of kind {card['kind']!r}")
+    needed = halo_px(module.widths, module.bottom)
+    if card["stride"] != module.stride or card["halo_px"] < needed or card["halo_px"] % module.stride:
+        raise ValueError(
+            f"stride {card['stride']}, halo {card['halo_px']} px; needed {module.stride} and a multiple of it from {needed} px"
+        )
+    if not 0.05 < float(card["um_per_px"]) < 10:
+        raise ValueError(f"um_per_px {card['um_per_px']} is no microscope's")

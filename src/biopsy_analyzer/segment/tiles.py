@@ -1,11 +1,12 @@
 """Where a canvas is cut for the network: integers only, no pixels.
 
-    +-----------------+     padded: what is read and shown to the network, core and halo, always of one size
-    |   halo          |     core:   what is kept; cores cover the canvas once and never overlap
-    |   +---------+   |
-    |   |  core   |   |     A halo of at least the network's receptive field makes the core's maps independent of the tiling;
-    |   +---------+   |     core origins at multiples of the network's stride keep its pooling phases in step.
-    +-----------------+
++-----------------+
+|  halo           |   padded  what is read and shown to the network: core and halo, always of one size
+|   +---------+   |   core    what is kept; cores cover the canvas once and never overlap
+|   |  core   |   |
+|   +---------+   |   A halo of at least the network's receptive field makes a core's maps independent of the tiling;
+|                 |   cores that start at multiples of the network's stride keep its pooling phases in step.
++-----------------+
 """
 
 from __future__ import annotations

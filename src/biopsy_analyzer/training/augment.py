@@ -135,9 +135,13 @@ def _seen(od: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         image += _noise(image.shape, rng)
     image = np.clip(image, 0, 255).astype(np.uint8)
     if rng.random() < 0.6:
-        quality = int(rng.integers(30, 96))
-        image = cv2.imdecode(cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)[..., ::-1]
-    return np.ascontiguousarray(image)
+        image = _compressed(image, int(rng.integers(30, 96)))
+    return image
+
+
+def _compressed(image: np.ndarray, quality: int) -> np.ndarray:
+    """`image` (H, W, 3) after JPEG of `quality` 0..100."""
+    return np.asarray(cv2.imdecode(cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR_RGB))
 
 
 def _shading(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

@@ -6,24 +6,22 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import cast
 
-import torch
 from safetensors.torch import save
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from biopsy_analyzer.segment.network import CHANNELS, Block, UNet, halo_px
 
 
 def folded(trained: UNet) -> UNet:
-    """The same function as `trained` in eval mode, with each BatchNorm worked into its convolution."""
+    """The same function as `trained`, which is in eval mode, with each BatchNorm worked into its convolution."""
     result = UNet(trained.widths, trained.bottom, trained.outputs, folded=True)
     kept = {name: value for name, value in trained.state_dict().items() if name in result.state_dict()}
     result.load_state_dict(kept, strict=False)
-    blocks = zip(_blocks(trained), _blocks(result), strict=True)
-    with torch.no_grad():
-        for (convolution, norm, _), (plain, _) in blocks:
-            scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-            plain.weight.copy_(convolution.weight * scale[:, None, None, None])
-            plain.bias.copy_(norm.bias - norm.running_mean * scale)
+    for block, plain in zip(_blocks(trained), _blocks(result), strict=True):
+        plain[0].load_state_dict(fuse_conv_bn_eval(cast(nn.Conv2d, block[0]), cast(nn.BatchNorm2d, block[1])).state_dict())
     return result.eval()
 
 

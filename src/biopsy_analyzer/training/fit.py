@@ -74,13 +74,10 @@ def fit(
             loss = run.train_step(done)
             progress.update(task, completed=done, loss=f"step {run.step} loss {loss:.3f}")
             if run.step % evaluate_every == 0:
-                progress.console.print(run.evaluate(), soft_wrap=True)
-                run.save()
-                run.export(models / kind, version)
-        progress.console.print(run.evaluate(), soft_wrap=True)
+                progress.console.print(run.keep(models / kind, version), soft_wrap=True)
+        if run.step % evaluate_every:
+            progress.console.print(run.keep(models / kind, version), soft_wrap=True)
         progress.update(task, completed=1.0)
-    run.save()
-    run.export(models / kind, version)
     run.plot()
     return run.figures
 
@@ -182,6 +179,13 @@ class _Run:
             writer = csv.DictWriter(file, list(self.curve[-1]))
             writer.writeheader()
             writer.writerows(self.curve)
+
+    def keep(self, folder: Path, version: str) -> str:
+        """Evaluate, save, export to `folder`; returns the evaluation's line."""
+        line = self.evaluate()
+        self.save()
+        self.export(folder, version)
+        return line
 
     def save(self) -> None:
         """Write out/checkpoint.pt, whole or not at all."""

@@ -1,0 +1,174 @@
+import hashlib
+import json
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from biopsy_analyzer.errors import ModelError
+from biopsy_analyzer.segment.network import UNet, default_folder, halo_px, load_network, load_networks, receptive_radius
+from biopsy_analyzer.tables import FIBRE_STATES, NUCLEUS_KINDS
+
+
+def rgb(shape=(2, 64, 96, 3), seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
+
+
+def edit_card(folder, **changes):
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps(card | changes))
+
+
+@pytest.mark.parametrize(("levels", "bottom"), [(2, 1), (3, 2), (3, 3), (4, 3)])
+def test_receptive_radius_is_what_gradients_reach(levels, bottom):
+    network = UNet((1,) * levels, bottom, 6, folded=True).double()
+    for parameter in network.parameters():
+        torch.nn.init.constant_(parameter, 0.1)  # all positive: nothing cancels, every path counts
+    stride, radius = 2**levels, receptive_radius((1,) * levels, bottom)
+    size = (2 * radius // stride + 4) * stride
+    middle, reached = size // 2 // stride * stride, 0
+    for phase in range(stride):
+        image = torch.zeros(1, 3, size, size, dtype=torch.double, requires_grad=True)
+        network(image)[0, 0, middle + phase, middle].backward()
+        rows = torch.nonzero(image.grad[0].abs().sum((0, 2)))[:, 0]
+        reached = max(reached, middle + phase - int(rows.min()), int(rows.max()) - middle - phase)
+    assert reached == radius
+    assert halo_px((1,) * levels, bottom) % stride == 0
+    assert 0 <= halo_px((1,) * levels, bottom) - radius < stride
+
+
+def test_pixels_beyond_the_halo_change_nothing(model_folder):
+    network = load_network(model_folder / "fibres", "cpu")
+    size = 2 * network.halo_px + network.stride
+    image = rgb((1, size, size, 3))
+    other = rgb((1, size, size, 3), seed=1)
+    inside = np.s_[:, 2:-2, 2:-2]  # all within reach of the core of one stride, but its first two and last two rows
+    core = np.s_[:, :, network.halo_px : -network.halo_px, network.halo_px : -network.halo_px]
+    radius = receptive_radius((8, 12, 16), 1)
+    assert network.halo_px - radius >= 2
+    other[inside] = image[inside]
+    assert np.array_equal(network.maps(image)[core], network.maps(other)[core])
+    other[:, network.halo_px] = 0
+    assert not np.array_equal(network.maps(image)[core], network.maps(other)[core])
+
+
+def test_maps_are_probabilities(model_folder):
+    networks = load_networks(model_folder, "cpu")
+    maps = networks.fibres.maps(rgb())
+    assert maps.dtype == np.float32
+    assert maps.shape == (2, 6, 64, 96)
+    assert maps.min() >= 0
+    assert maps.max() <= 1
+    np.testing.assert_allclose(maps[:, 2:].sum(1), 1, atol=1e-5)
+    assert networks.fibres.channels == ("fibre", "depth", *FIBRE_STATES)
+    assert networks.nuclei.channels == ("nucleus", "depth", *NUCLEUS_KINDS)
+    assert (networks.fibres.um_per_px, networks.nuclei.um_per_px) == (0.8, 0.5)
+    assert networks.fibres.maps(rgb((0, 64, 64, 3))).shape == (0, 6, 64, 64)
+
+
+@pytest.mark.parametrize("image", [rgb((1, 60, 64, 3)), rgb((1, 64, 64, 4)), rgb((64, 64, 3)), rgb().astype(np.float32)])
+def test_wrong_images_are_refused(model_folder, image):
+    with pytest.raises(ValueError, match="wants uint8"):
+        load_network(model_folder / "fibres", "cpu").maps(image)
+
+
+def test_nan_is_refused(model_folder):
+    network = load_network(model_folder / "fibres", "cpu")
+    with torch.no_grad():
+        network.module.head[0].bias[0] = float("nan")
+    with pytest.raises(ModelError, match="NaN"):
+        network.maps(rgb())
+
+
+def test_less_memory_gives_the_same_maps(model_folder):
+    network = load_network(model_folder / "fibres", "cpu")
+    images = rgb((5, 32, 32, 3))
+    expected = network.maps(images)
+
+    class Small(torch.nn.Module):
+        """Stands for a device that holds two tiles only."""
+
+        def forward(self, batch, module=network.module):
+            if len(batch) > 2:
+                raise torch.cuda.OutOfMemoryError
+            return module(batch)
+
+    network.module = Small()
+    np.testing.assert_allclose(network.maps(images), expected, atol=1e-5)
+    assert network.notes == ["network fibres: CUDA memory ran out, batch 5 halved"]
+
+
+def test_missing_folder(tmp_path):
+    with pytest.raises(ModelError, match=r"card\.json: no readable model card"):
+        load_network(tmp_path / "nowhere", "cpu")
+
+
+def test_missing_weights(model_folder):
+    (model_folder / "fibres" / "weights.safetensors").unlink()
+    with pytest.raises(ModelError, match="can't be read"):
+        load_network(model_folder / "fibres", "cpu")
+
+
+def test_changed_weights(model_folder):
+    path = model_folder / "fibres" / "weights.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(ModelError, match="SHA-256"):
+        load_network(model_folder / "fibres", "cpu")
+
+
+def test_pickle_is_never_read(model_folder):
+    content = pickle.dumps({"weight": 1})
+    (model_folder / "fibres" / "weights.safetensors").write_bytes(content)
+    edit_card(model_folder / "fibres", sha256=hashlib.sha256(content).hexdigest())
+    with pytest.raises(ModelError, match="not a safetensors file"):
+        load_network(model_folder / "fibres", "cpu")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"architecture": {"widths": [8, 12, 20], "bottom": 1}},
+        {"architecture": {"widths": [8, 12, 16], "bottom": 2}},
+        {"architecture": {"bottom": 1}},
+        {"architecture": None},
+        {"channels": ["nucleus", "depth", *NUCLEUS_KINDS]},
+        {"kind": "vessels"},
+        {"halo_px": 8},
+        {"halo_px": "wide"},
+        {"stride": 16},
+        {"um_per_px": 0},
+    ],
+)
+def test_card_that_does_not_fit(model_folder, changes):
+    edit_card(model_folder / "fibres", **changes)
+    with pytest.raises(ModelError, match="fits neither") as caught:
+        load_network(model_folder / "fibres", "cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_card_without_what_is_needed(model_folder):
+    (model_folder / "fibres" / "card.json").write_text("{}")
+    with pytest.raises(ModelError, match="lacks name, version"):
+        load_network(model_folder / "fibres", "cpu")
+
+
+def test_kinds_may_not_be_swapped(model_folder):
+    (model_folder / "fibres").rename(model_folder / "kept")
+    (model_folder / "nuclei").rename(model_folder / "fibres")
+    (model_folder / "kept").rename(model_folder / "nuclei")
+    with pytest.raises(ModelError, match="of kind 'nuclei', wanted 'fibres'"):
+        load_networks(model_folder, "cpu")
+
+
+def test_devices(model_folder):
+    with pytest.raises(ModelError, match="not known"):
+        load_network(model_folder / "fibres", "abacus")
+    if not torch.cuda.is_available():
+        assert load_network(model_folder / "fibres", "auto").device == "cpu"
+        with pytest.raises(ModelError, match="no CUDA device"):
+            load_network(model_folder / "fibres", "cuda")
+
+
+def test_default_folder_is_named_models():
+    assert default_folder().name == "models"

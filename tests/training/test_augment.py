@@ -1,0 +1,72 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from discs import write_discs
+
+from biopsy_analyzer.training.augment import draw_sample
+from biopsy_analyzer.training.banks import Bank
+
+
+@pytest.fixture(params=[True, False], ids=["drawn", "real"])
+def bank(request, tmp_path):
+    return Bank(write_discs(tmp_path / "bank", size=256, drawn=request.param))
+
+
+@pytest.mark.parametrize("kind", ["fibres", "nuclei"])
+def test_the_same_seed_gives_the_same_sample(bank, kind):
+    patch = bank.patch(1, kind)
+    one, two, other = (draw_sample(patch, kind, np.random.default_rng(seed), 96) for seed in (5, 5, 6))
+    for name in ("rgb", "foreground", "depth", "classes", "weight"):
+        assert np.array_equal(getattr(one, name), getattr(two, name))
+        assert getattr(one, name).shape[:2] == (96, 96)
+    assert not np.array_equal(one.rgb, other.rgb)
+
+
+def test_picture_and_targets_stay_together(bank):
+    """Discs are darker than glass, whatever the stain, place and light."""
+    for seed in range(40):
+        sample = draw_sample(bank.patch(seed % 12, "fibres"), "fibres", np.random.default_rng(seed), 128)
+        inside, outside = sample.depth > 0.3, sample.foreground == 0
+        if inside.any() and outside.any():
+            grey = sample.rgb.mean(-1)
+            assert grey[inside].mean() < grey[outside].mean() - 5
+        assert set(np.unique(sample.classes)) <= {0, 1, 2, 3, 4}
+        assert not sample.classes[outside].any()
+        assert (sample.classes[inside] > 0).all()
+        assert sample.weight.min() >= 1
+
+
+def test_stains_vary_widely(tmp_path):
+    bank = Bank(write_discs(tmp_path / "bank", size=256))
+    colours = []
+    for seed in range(60):
+        sample = draw_sample(bank.patch(1, "fibres"), "fibres", np.random.default_rng(seed), 96)
+        inside = sample.depth > 0.3
+        if inside.any():
+            colours.append(sample.rgb[inside].mean(0))
+    assert np.std(colours, axis=0).min() > 12
+
+
+def test_void_truth_has_no_weight(bank):
+    patch = bank.patch(1, "fibres")
+    patch = replace(patch, ignore=np.ones_like(patch.ignore))
+    samples = [draw_sample(patch, "fibres", np.random.default_rng(seed), 64) for seed in range(20)]
+    assert all(not sample.weight[sample.rgb.min(-1) < 255].any() for sample in samples)
+
+
+def test_white_beyond_the_edge_is_background(bank):
+    samples = [draw_sample(bank.patch(1, "fibres"), "fibres", np.random.default_rng(seed), 96) for seed in range(60)]
+    strips = [s for s in samples if (s.rgb[:, :4] == 255).all() or (s.rgb[:, -4:] == 255).all()]
+    assert strips
+    for sample in strips:
+        white = (sample.rgb == 255).all((0, 2))
+        assert not sample.foreground[:, white].any()
+        assert not sample.depth[:, white].any()
+
+
+def test_two_touching_objects_weigh_more_at_their_border(bank):
+    patch = bank.patch(1, "fibres")
+    halves = replace(patch, labels=np.where(np.arange(256) < 128, 1, 2)[None].repeat(256, 0))
+    heavy = [draw_sample(halves, "nuclei", np.random.default_rng(seed), 256).weight.max() for seed in range(5)]
+    assert max(heavy) == pytest.approx(4)
