@@ -1,0 +1,52 @@
+"""Reads H&E sections of skeletal muscle: fibres, nuclei, necrosis against inflammation. Research use only.
+
+    from biopsy_analyzer import analyze_slide, load_models, open_slide, write_result
+    with open_slide("section.svs") as slide:
+        result = analyze_slide(slide, load_models())
+
+Names are imported when they are first used: importing the package loads neither torch nor napari.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from biopsy_analyzer.models import load_models
+    from biopsy_analyzer.pipeline import analyze_slide
+    from biopsy_analyzer.report import Result, write_result
+    from biopsy_analyzer.settings import Settings
+    from biopsy_analyzer.slide import open_slide
+
+__all__ = ["Result", "Settings", "__version__", "analyze_slide", "load_models", "open_slide", "write_result"]
+
+_HOMES = {
+    "Result": "biopsy_analyzer.report",
+    "Settings": "biopsy_analyzer.settings",
+    "analyze_slide": "biopsy_analyzer.pipeline",
+    "load_models": "biopsy_analyzer.models",
+    "open_slide": "biopsy_analyzer.slide",
+    "write_result": "biopsy_analyzer.report",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
+    if name not in _HOMES:
+        raise AttributeError(f"module 'biopsy_analyzer' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("biopsy-analyzer")
+    except PackageNotFoundError:  # run from a checkout with src on the path
+        return "not installed"
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,54 @@
+"""Results as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from biopsy_analyzer.errors import OutputError
+from biopsy_analyzer.escaping import for_terminal
+from biopsy_analyzer.report.atomic import prepare_folder, write_bytes
+from biopsy_analyzer.report.geojson import feature_collection, to_bytes
+from biopsy_analyzer.report.outlines import cluster_outlines, outlines
+from biopsy_analyzer.report.overlay import draw_overlay
+from biopsy_analyzer.report.result import Result
+from biopsy_analyzer.report.scores_json import scores_document, to_text
+from biopsy_analyzer.report.tables_io import write_table
+
+__all__ = ["Result", "write_result"]
+
+
+def write_result(result: Result, folder: Path | str) -> Path:
+    """Write `folder`/<slide id>/ with scores.json, the tables, objects.geojson and overlay.png; gives that folder.
+
+    Each file is whole or not there. scores.json goes first and comes back last: where it stands, all other files are of the same
+    analysis. OutputError when the folder can't be written or the disk is full.
+    """
+    folder = Path(folder) / result.slide.id
+    prepare_folder(folder, last_file="scores.json")
+    for name, table in (("fibres", result.fibres), ("nuclei", result.nuclei), ("clusters", result.clusters)):
+        write_table(table, folder, name)
+    fibre_rings = outlines(result.fibre_labels.pixels, result.fibre_labels.grid)
+    nucleus_rings = outlines(result.nucleus_labels.pixels, result.nucleus_labels.grid)
+    cluster_rings = cluster_outlines(nucleus_rings, result.nuclei["cluster_id"].to_numpy(), len(result.clusters))
+    ringed = (result.fibres, fibre_rings), (result.nuclei, nucleus_rings), (result.clusters, cluster_rings)
+    write_bytes(folder / "objects.geojson", to_bytes(feature_collection(result.slide.sha256, result.slide.um_per_px, *ringed)))
+    picture = draw_overlay(result.picture.rgb, result.picture.grid, *ringed, caption=_caption(result))
+    write_bytes(folder / "overlay.png", _png(picture))
+    write_bytes(folder / "scores.json", to_text(scores_document(result)).encode("utf-8"))
+    return folder
+
+
+def _caption(result: Result) -> str:
+    slide = result.slide
+    parts = (for_terminal(slide.file_name), f"{slide.um_per_px:g} um/px", f"status: {result.status}", "Research use only, not for diagnosis")
+    return "  ·  ".join(parts)
+
+
+def _png(rgb: np.ndarray) -> bytes:
+    written, content = cv2.imencode(".png", rgb[..., ::-1])
+    if not written:
+        raise OutputError("overlay.png can't be encoded")
+    return content.tobytes()

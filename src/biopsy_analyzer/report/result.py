@@ -1,0 +1,74 @@
+"""What one analysis gives: everything that is written, as objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.score.model import Scores
+from biopsy_analyzer.settings import Settings
+from biopsy_analyzer.tissue.quality import Flag
+
+Status = Literal["ok", "review", "refused"]
+"""`review`: read with the flags in mind. `refused`: nothing that could be scored; all numbers are null."""
+
+
+@dataclass(frozen=True)
+class SlideInfo:
+    """The section as it was read; width and height of level 0. Nothing of the file's own metadata but the pixel size."""
+
+    id: str
+    file_name: str
+    sha256: str
+    um_per_px: float
+    um_per_px_source: str
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A network that took part, told apart by the SHA-256 of its weights."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A label image and where it lies: int32 (H, W) on `grid`, 0 background, k is the table's row with id k."""
+
+    pixels: np.ndarray
+    grid: PixelGrid
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The section in a size for looking: RGB uint8 (H, W, 3) on `grid`."""
+
+    rgb: np.ndarray
+    grid: PixelGrid
+
+
+@dataclass(frozen=True)
+class Result:
+    """One section, analysed. Tables have the columns of `biopsy_analyzer.tables`."""
+
+    status: Status
+    slide: SlideInfo
+    models: tuple[ModelInfo, ...]
+    settings: Settings
+    tissue_area_mm2: float
+    flags: tuple[Flag, ...]
+    fibres: pd.DataFrame
+    nuclei: pd.DataFrame
+    clusters: pd.DataFrame
+    fibre_labels: Labels
+    nucleus_labels: Labels
+    picture: Picture
+    scores: Scores

@@ -1,0 +1,46 @@
+"""A file is the old one or the new one, at any moment."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from biopsy_analyzer.errors import OutputError
+from biopsy_analyzer.report.atomic import prepare_folder, write_bytes
+
+
+def test_written_and_replaced(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "a.json", b"old")
+    write_bytes(tmp_path / "a.json", b"new")
+    assert (tmp_path / "a.json").read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    """In a child with a limit on file sizes: the write fails half way, as on a full disk."""
+    write_bytes(tmp_path / "a.json", b"old")
+    code = (
+        "import resource, signal, sys; from pathlib import Path; from biopsy_analyzer.report.atomic import write_bytes;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096));"
+        "write_bytes(Path(sys.argv[1]), b'x' * 100_000)"
+    )
+    child = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.json")], capture_output=True, text=True)
+    assert "OutputError" in child.stderr
+    assert (tmp_path / "a.json").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_the_folder_is_swept(tmp_path: Path) -> None:
+    (tmp_path / ".writing-123-fibres.csv.tmp").write_text("half")
+    (tmp_path / "scores.json").write_text("of an older run")
+    (tmp_path / "notes.txt").write_text("the user's")
+    prepare_folder(tmp_path, last_file="scores.json")
+    assert os.listdir(tmp_path) == ["notes.txt"]
+
+
+def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(OutputError, match="can't use the folder"):
+        prepare_folder(tmp_path / "out" / "slide", last_file="scores.json")

@@ -1,0 +1,63 @@
+"""Outlines run along pixel edges, so their area is the label's."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.report.outlines import cluster_outlines, outlines
+
+
+def shoelace(ring: np.ndarray) -> float:
+    y, x = ring.T
+    return abs(float(np.sum(y * np.roll(x, -1) - x * np.roll(y, -1)))) / 2
+
+
+def test_a_known_square_lands_in_um() -> None:
+    labels = np.zeros((20, 30), np.int32)
+    labels[5:15, 8:20] = 1
+    (ring,) = outlines(labels, PixelGrid((20, 30), 0.5, origin_um=(100.0, 200.0)))
+    corners = {(102.5, 204.0), (102.5, 210.0), (107.5, 204.0), (107.5, 210.0)}
+    assert {tuple(corner) for corner in ring} == corners
+    assert len(ring) == 4
+
+
+def test_one_pixel_is_a_square() -> None:
+    labels = np.zeros((3, 3), np.int32)
+    labels[1, 2] = 1
+    (ring,) = outlines(labels, PixelGrid((3, 3), 1.0))
+    assert {tuple(corner) for corner in ring} == {(1, 2), (1, 3), (2, 2), (2, 3)}
+
+
+def test_concave_corners_are_not_cut() -> None:
+    labels = np.array([[1, 0], [1, 1]], np.int32)
+    (ring,) = outlines(labels, PixelGrid((2, 2), 1.0))
+    assert {tuple(corner) for corner in ring} == {(0, 0), (0, 1), (1, 1), (1, 2), (2, 2), (2, 0)}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000))
+def test_the_area_is_that_of_the_pixels(seed: int) -> None:
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(40, 50)), 2.0)
+    labels, n = ndimage.label(ndimage.binary_fill_holes(noise > 0))
+    rings = outlines(labels.astype(np.int32), PixelGrid((40, 50), 2.0))
+    assert [shoelace(ring) for ring in rings] == [4.0 * np.sum(labels == k) for k in range(1, n + 1)]
+
+
+def test_touching_labels_share_their_border() -> None:
+    labels = np.ones((4, 6), np.int32)
+    labels[:, 3:] = 2
+    left, right = outlines(labels, PixelGrid((4, 6), 1.0))
+    assert left[:, 1].max() == right[:, 1].min() == 3
+
+
+def test_no_labels_no_outlines() -> None:
+    assert outlines(np.zeros((5, 5), np.int32), PixelGrid((5, 5), 1.0)) == []
+
+
+def test_a_cluster_is_the_hull_of_its_nuclei() -> None:
+    squares = [np.array([[y, x], [y, x + 1], [y + 1, x + 1], [y + 1, x]], float) for y, x in ((0, 0), (0, 9), (9, 0), (50, 50))]
+    (ring,) = cluster_outlines(squares, np.array([1, 1, 1, 0]), 1)
+    assert shoelace(ring) == 100 - 9 * 9 / 2 - 0  # the 10 x 10 square without the triangle beyond (1, 10)-(10, 1)
+    assert cluster_outlines(squares, np.zeros(4, int), 0) == []

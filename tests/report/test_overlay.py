@@ -1,0 +1,64 @@
+"""Colours lie where the objects lie, and the legend beside the section."""
+
+import dataclasses
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.report import write_result
+from biopsy_analyzer.report.legend import scale_bar_um
+from biopsy_analyzer.report.palette import CLUSTER_COLOURS, FIBRE_COLOURS, NUCLEUS_COLOURS
+from biopsy_analyzer.report.result import Labels, Picture, Result
+from biopsy_analyzer.tables import CLUSTER_KINDS, CLUSTERS, FIBRE_STATES, FIBRES, NUCLEI, NUCLEUS_TYPES, empty
+
+
+def overlay(result: Result, folder: Path) -> np.ndarray:
+    return cv2.imread(str(write_result(result, folder) / "overlay.png"))[..., ::-1]
+
+
+def test_every_class_has_a_colour() -> None:
+    assert set(FIBRE_COLOURS) == {*FIBRE_STATES, "unassessable"}
+    assert set(NUCLEUS_COLOURS) == set(NUCLEUS_TYPES)
+    assert set(CLUSTER_COLOURS) == set(CLUSTER_KINDS)
+
+
+def test_contours_and_fills_lie_on_the_objects(result: Result, tmp_path: Path) -> None:
+    drawn = overlay(result, tmp_path)
+    section = result.picture.rgb[0, 0]
+    # fibre 2, necrotic: y 32..128, x 160..288 px of the picture
+    assert tuple(drawn[100, 288]) == FIBRE_COLOURS["necrotic"]
+    assert tuple(drawn[128, 200]) == FIBRE_COLOURS["necrotic"]
+    expected = 0.82 * section.astype(float) + 0.18 * np.array(FIBRE_COLOURS["necrotic"])
+    assert np.abs(drawn[110, 250] - expected).max() <= 1
+    assert tuple(drawn[32, 60]) == FIBRE_COLOURS["normal"]
+    assert tuple(drawn[120, 40]) == tuple(section)  # inside fibre 1: as it was
+    assert tuple(drawn[380, 480]) == tuple(section)  # between the fibres: as it was
+
+
+def test_nothing_but_the_strip_is_added(result: Result, tmp_path: Path) -> None:
+    drawn = overlay(result, tmp_path)
+    assert drawn.shape[1] == 1000  # a narrow picture is widened with white, so that the legend can be read
+    assert np.all(drawn[:400, 500:] == 255)
+    assert drawn.shape[0] > 400
+    assert np.any(drawn[400:] < 100)
+
+
+def test_an_empty_result_is_the_section_alone(result: Result, tmp_path: Path) -> None:
+    nothing = Labels(np.zeros((1, 1), np.int32), PixelGrid((1, 1), 0.5))
+    tables = {"fibres": empty(FIBRES), "nuclei": empty(NUCLEI), "clusters": empty(CLUSTERS)}
+    drawn = overlay(dataclasses.replace(result, fibre_labels=nothing, nucleus_labels=nothing, **tables), tmp_path)
+    assert np.array_equal(drawn[:400, :500], result.picture.rgb)
+
+
+def test_a_coarse_picture_still_shows_the_classes(result: Result, tmp_path: Path) -> None:
+    rgb = np.full((50, 62, 3), 220, np.uint8)
+    drawn = overlay(dataclasses.replace(result, picture=Picture(rgb, PixelGrid((50, 62), 2.0))), tmp_path)
+    assert np.any(np.all(drawn[:50, :62] == FIBRE_COLOURS["necrotic"], axis=2))
+
+
+@pytest.mark.parametrize(("room", "bar"), [(1.0, 1), (199.0, 100), (200.0, 200), (499.0, 200), (4999.0, 2000), (0.03, 0.02)])
+def test_scale_bars_are_round(room: float, bar: float) -> None:
+    assert scale_bar_um(room) == pytest.approx(bar)

@@ -1,0 +1,55 @@
+"""Tables survive the round trip, and their text can't act."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from biopsy_analyzer import tables
+from biopsy_analyzer.escaping import for_cell, for_terminal
+from biopsy_analyzer.report.tables_io import csv_text, write_table
+
+
+def clusters() -> pd.DataFrame:
+    table = tables.empty(tables.CLUSTERS).reindex(range(2)).fillna({"kind": "mixed", "reason": "3 macrophages", "probability": np.nan})
+    return tables.typed(table.fillna({name: 1.25 for name in table.columns if name != "probability"}), tables.CLUSTERS)
+
+
+def test_parquet_keeps_values_and_dtypes(tmp_path: Path) -> None:
+    write_table(clusters(), tmp_path, "clusters")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "clusters.parquet"), clusters())
+    read = pd.read_csv(tmp_path / "clusters.csv")
+    assert list(read.columns) == list(tables.CLUSTERS)
+    assert read["probability"].isna().all()
+
+
+def test_an_empty_table_keeps_its_columns(tmp_path: Path) -> None:
+    write_table(tables.empty(tables.FIBRES), tmp_path, "fibres")
+    assert (tmp_path / "fibres.csv").read_text() == ",".join(tables.FIBRES) + "\n"
+    assert list(pd.read_parquet(tmp_path / "fibres.parquet").columns) == list(tables.FIBRES)
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+        ("+1", "'+1"),
+        ("-rf", "'-rf"),
+        ("@x", "'@x"),
+        ("\tx", "'\\tx"),
+        ("a\x1b[31mb", "a\\x1b[31mb"),
+        ("Müller 筋 =1", "Müller 筋 =1"),
+        ("", ""),
+    ],
+)
+def test_cells_are_harmless(text: str, cell: str) -> None:
+    assert for_cell(text) == cell
+
+
+def test_negative_numbers_stay_numbers() -> None:
+    assert csv_text(pd.DataFrame({"eosin_rel": [-0.5], "name": ["-0.5"]})) == "eosin_rel,name\n-0.5,'-0.5\n"
+
+
+def test_terminal_text_is_one_line_without_controls() -> None:
+    assert for_terminal("a\nb\r\x07\x9b\u202e\udcff") == "a\\nb\\r\\x07\\x9b\\u202e\\udcff"
