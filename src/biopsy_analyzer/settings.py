@@ -17,6 +17,22 @@ class TissueSettings(_Group):
 
     um_per_px: float = Field(4.0, gt=0, description="um/px of the tissue mask. Prior.")
     min_piece_um2: float = Field(20_000.0, ge=0, description="um2; smaller pieces are debris. Prior.")
+    min_colour_od: float = Field(0.025, gt=0, description="OD; spread over R, G, B above the glass that makes a pixel tissue. Prior.")
+    min_grey_od: float = Field(0.12, gt=0, description="OD above the glass that makes a pixel tissue whatever its colour. Prior.")
+    speck_um: float = Field(8.0, ge=0, description="um; radius of specks and threads that are no tissue. Prior.")
+    cleft_um: float = Field(28.0, ge=0, description="um; half the width of clefts that belong to the tissue. Prior.")
+    max_hole_um2: float = Field(50_000.0, ge=0, description="um2; larger holes are tears or lumina, not tissue. Prior.")
+    min_he_share: float = Field(0.6, ge=0, le=1, description="Share of colour in the hues of H&E; less is refused. H&E 0.7-1, others 0-0.5.")
+    min_eosin_share: float = Field(0.05, ge=0, le=1, description="Share of colour in eosin's hues; less is refused. H&E 0.06-1, others 0.")
+    usual_he_share: float = Field(0.9, ge=0, le=1, description="As min_he_share; less is reported. Prior.")
+    max_hue_spread: float = Field(95.0, gt=0, description="Degrees of hue, 5 to 95 % of colour; more is reported (three dyes?). H&E 12-45.")
+    small_tissue_mm2: float = Field(0.3, ge=0, description="mm2; less tissue is reported. Prior.")
+    min_density: float = Field(0.08, ge=0, description="OD above the glass, middle of the tissue; less is faded. Prior.")
+    max_pen_share: float = Field(0.01, ge=0, description="Inked area over the tissue's area; more is reported. Prior.")
+    max_fold_share: float = Field(0.02, ge=0, description="Folded share of the tissue; more is reported. Prior.")
+    min_sharpness: float = Field(0.18, ge=0, description="Fine over all contrast; less is blurred. Sharp 0.3-0.8, 2 um blur 0.09-0.17.")
+    focus_um_per_px: float = Field(1.0, gt=0, description="um/px at which focus is judged. Prior.")
+    close_ups: int = Field(24, ge=1, description="Fields of 256 px in which focus is judged. Prior.")
 
 
 class SegmentSettings(_Group):

@@ -1,0 +1,107 @@
+"""Where the tissue is, on a coarse raster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy import ndimage
+
+from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.settings import TissueSettings
+from biopsy_analyzer.slide import Slide
+from biopsy_analyzer.stain import optical_density
+
+GLASS_OD, GLASS_CHROMA = 0.35, 0.05  # glass is bright and nearly without colour. Prior.
+GLASS_SPREAD, GLASS_TINT, GLASS_ROUGHNESS = 0.06, 0.02, 0.015  # OD: it differs by vignetting, not in tint, and is smooth. Prior.
+OPEN_HOLE_SHARE = 0.1
+MIN_GLASS_SHARE = 0.002  # of the image; less and no glass is taken to be in view
+
+
+@dataclass(frozen=True)
+class Tissue:
+    """Tissue on a coarse raster.
+
+    mask           bool (H, W), on `grid`; clefts between fibres belong to the tissue
+    area_mm2       its area; 0 for a blank slide
+    background_od  OD (R, G, B) of the empty glass, to be taken off before colours are judged
+    """
+
+    mask: np.ndarray
+    grid: PixelGrid
+    area_mm2: float
+    background_od: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+def find_tissue(slide: Slide, settings: TissueSettings) -> Tissue:
+    """The tissue of a slide at `settings.um_per_px`; an empty mask where there is only glass."""
+    grid = slide.grid(settings.um_per_px)
+    return tissue_of(slide.read(grid), grid, settings)
+
+
+def tissue_of(rgb: np.ndarray, grid: PixelGrid, settings: TissueSettings) -> Tissue:
+    """The tissue in RGB uint8 (H, W, 3) that lies on `grid`.
+
+    Tissue differs from the glass in colour or is darker; grey vignetting, dust and pen-free glass differ in neither enough.
+    Clefts and small holes are closed, then specks and small pieces dropped.
+    """
+    od = optical_density(cv2.GaussianBlur(rgb, (0, 0), 0.8))
+    background = glass_od(od)
+    stained = _stained(od - background, settings)
+    mask = _pieces(_closed(stained, grid.um_per_px, settings), grid.um_per_px, settings)
+    area = float(np.count_nonzero(mask)) * grid.um_per_px**2 / 1e6
+    return Tissue(mask, grid, area, (float(background[0]), float(background[1]), float(background[2])))
+
+
+def glass_od(od: np.ndarray) -> np.ndarray:
+    """OD (3,) of the empty glass in OD (H, W, 3), whatever its tint; the grey of the brightest pixels where none is in view."""
+    brightest = np.percentile(od.reshape(-1, 3), 1, axis=0).astype(np.float32)
+    if np.ptp(brightest) > GLASS_CHROMA or brightest.mean() > GLASS_OD:
+        return np.zeros(3)
+    mean, tint = _mean_and_tint(od - brightest)
+    local = cv2.blur(mean, (5, 5))
+    roughness = np.sqrt(np.maximum(cv2.blur(mean * mean, (5, 5)) - local * local, 0))
+    smooth = (mean < GLASS_SPREAD) & (tint < GLASS_TINT) & (roughness < GLASS_ROUGHNESS)
+    if np.count_nonzero(smooth) < max(MIN_GLASS_SHARE * smooth.size, 9):
+        return np.full(3, brightest.min())  # a tint may be tissue here
+    return np.asarray(np.median(od[smooth], axis=0))
+
+
+def _mean_and_tint(od: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of OD (H, W, 3) over the colours, and its standard deviation over them: 0 for grey."""
+    mean = od.mean(axis=2)
+    return mean, np.sqrt(np.maximum((od * od).mean(axis=2) - mean * mean, 0))
+
+
+def _stained(od: np.ndarray, settings: TissueSettings) -> np.ndarray:
+    """Pixels that differ from the glass, bool (H, W); `od` is that above the glass."""
+    mean, colour = _mean_and_tint(od)
+    return (colour > settings.min_colour_od) | (mean > settings.min_grey_od)
+
+
+def _closed(stained: np.ndarray, um_per_px: float, settings: TissueSettings) -> np.ndarray:
+    """Specks opened away, clefts closed, small holes filled: uint8 (H, W)."""
+    opened = cv2.morphologyEx(stained.astype(np.uint8), cv2.MORPH_OPEN, _disc(settings.speck_um / um_per_px))
+    closed = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, _disc(settings.cleft_um / um_per_px))
+    holes, count = ndimage.label(closed == 0)
+    areas = np.bincount(holes.ravel(), minlength=count + 1) * um_per_px**2
+    fill = areas <= settings.max_hole_um2
+    edge = np.unique(np.concatenate([holes[0], holes[-1], holes[:, 0], holes[:, -1]]))
+    fill[edge] = areas[edge] <= OPEN_HOLE_SHARE * settings.max_hole_um2  # at the image's edge it is more likely glass
+    fill[0] = False
+    return (closed.astype(bool) | fill[holes]).astype(np.uint8)
+
+
+def _pieces(mask: np.ndarray, um_per_px: float, settings: TissueSettings) -> np.ndarray:
+    """The pieces large enough, bool (H, W); in a small image a piece may be small, as it is cut off by the image."""
+    labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
+    areas = np.bincount(labels.ravel(), minlength=count + 1) * um_per_px**2
+    keep = areas >= min(settings.min_piece_um2, 0.1 * mask.size * um_per_px**2)
+    keep[0] = False
+    return keep[labels]
+
+
+def _disc(radius_px: float) -> np.ndarray:
+    size = 2 * round(radius_px) + 1
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))

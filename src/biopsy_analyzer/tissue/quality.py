@@ -1,0 +1,175 @@
+"""Is this section H&E, and good enough to be scored? Wrong stains are refused, faults are reported with what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from biopsy_analyzer.errors import WrongStain
+from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.settings import TissueSettings
+from biopsy_analyzer.slide import Slide
+from biopsy_analyzer.stain import optical_density
+from biopsy_analyzer.tissue.mask import Tissue
+
+HE_HUES = (30.0, 165.0)  # OD hue, degrees: haematoxylin lies near 66, eosin near 122-140; DAB at 205, picrate at 230, light green at 0
+EOSIN_HUES = (95.0, 165.0)
+PALE_OD, DARK_OD = 0.06, 1.8  # fainter pixels have no hue, darker ones clipped channels
+MIN_COLOUR = 0.08  # colour over density: 0 for grey; H&E 0.15-0.56 measured
+MIN_LIT = 0.3  # share of the tissue's pixels that are not black: a bright field
+CLOSE_UP_PX = 256
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One fault of a section: what was measured, and the value beyond which it is reported."""
+
+    code: str
+    value: float
+    threshold: float
+    message: str
+
+
+def assess(slide: Slide, tissue: Tissue, settings: TissueSettings) -> list[Flag]:
+    """Reads what is needed and returns the faults found; WrongStain if the section is not H&E."""
+    rgb = slide.read(tissue.grid)
+    check_stain(rgb, tissue, settings, slide.file_name)
+    flags = quality_flags(rgb, tissue, settings, close_ups(slide, tissue, settings))
+    if slide.damaged_tiles:
+        text = "Tiles that can't be decoded were read as white; copy the slide again."
+        flags.append(Flag("damaged-tiles", float(slide.damaged_tiles), 0.0, text))
+    return flags
+
+
+def check_stain(rgb: np.ndarray, tissue: Tissue, settings: TissueSettings, name: str = "image") -> None:
+    """WrongStain, with what was measured, unless the tissue's colours are those of haematoxylin and eosin.
+
+    rgb uint8 (H, W, 3) on `tissue.grid`. The colour of each pixel is its hue in OD space with the glass taken off: it does not
+    change with the strength of a stain. Without tissue there is nothing to refuse.
+    """
+    if tissue.area_mm2 == 0:
+        return
+    colours = stain_colours(rgb, tissue)
+    remedy = "Give an H&E section."
+    if colours.lit < MIN_LIT:
+        raise WrongStain(f"{name}: {1 - colours.lit:.0%} of the tissue is black, probably fluorescence. {remedy}")
+    if colours.strength < MIN_COLOUR:
+        raise WrongStain(f"{name}: no colour ({colours.strength:.2f} of the density, {MIN_COLOUR:g} wanted), probably grey. {remedy}")
+    if colours.he < settings.min_he_share:
+        raise WrongStain(f"{name}: {colours.he:.0%} of the colour is that of H&E, {settings.min_he_share:.0%} is wanted. {remedy}")
+    if colours.eosin < settings.min_eosin_share:
+        raise WrongStain(f"{name}: {colours.eosin:.1%} of the colour is eosin's, {settings.min_eosin_share:.0%} is wanted. {remedy}")
+
+
+@dataclass(frozen=True)
+class Colours:
+    """Colour of a section: shares 0..1 of the colour (OD chroma), hues in degrees."""
+
+    lit: float  # share of tissue pixels that are not black
+    strength: float  # colour over density
+    he: float
+    eosin: float
+    spread: float  # degrees between 5 and 95 % of the colour
+
+
+def stain_colours(rgb: np.ndarray, tissue: Tissue) -> Colours:
+    """What `check_stain` judges; all 0 where nothing is stained."""
+    inside = optical_density(rgb[tissue.mask])
+    lit = inside.max(axis=1) < DARK_OD
+    od = inside - np.asarray(tissue.background_od, np.float32)
+    od = od[lit & (od.mean(axis=1) > PALE_OD)]
+    hue, chroma = od_hue(od)
+    total = float(chroma.sum())
+    if total == 0:
+        return Colours(float(lit.mean()), 0.0, 0.0, 0.0, 0.0)
+    order = np.argsort(hue)
+    ends = hue[order][np.searchsorted(np.cumsum(chroma[order]), (0.05 * total, 0.95 * total)).clip(0, len(hue) - 1)]
+    he, eosin = (float(chroma[(hue > low) & (hue < high)].sum()) / total for low, high in (HE_HUES, EOSIN_HUES))
+    return Colours(float(lit.mean()), total / float(od.sum()), he, eosin, float(ends[1] - ends[0]))
+
+
+def od_hue(od: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Hue in degrees, -90..270, and chroma of OD (..., 3): 0 absorbs red only, 120 green only, 240 blue only."""
+    a = od[..., 0] - (od[..., 1] + od[..., 2]) / 2
+    b = np.sqrt(np.float32(0.75)) * (od[..., 1] - od[..., 2])
+    return (np.degrees(np.arctan2(b, a)) + 90) % 360 - 90, np.hypot(a, b)
+
+
+def close_ups(slide: Slide, tissue: Tissue, settings: TissueSettings) -> list[np.ndarray]:
+    """Up to `settings.close_ups` RGB fields of 256 px at `settings.focus_um_per_px`, spread evenly over the tissue."""
+    step = CLOSE_UP_PX * settings.focus_um_per_px / tissue.grid.um_per_px
+    rows, columns = (np.arange(0, max(1, round(size / step))) * step for size in tissue.mask.shape)
+    corners = []
+    for y in rows:
+        for x in columns:
+            block = tissue.mask[int(y) : int(y + step), int(x) : int(x + step)]
+            if block.size and block.mean() > 0.7:
+                corners.append(tissue.grid.to_um(np.array([y, x])))
+    chosen = corners[:: max(1, -(-len(corners) // settings.close_ups))]
+    shape = (CLOSE_UP_PX, CLOSE_UP_PX)
+    return [slide.read(PixelGrid(shape, settings.focus_um_per_px, (float(y), float(x)))) for y, x in chosen]
+
+
+def quality_flags(rgb: np.ndarray, tissue: Tissue, settings: TissueSettings, close_ups: Sequence[np.ndarray] = ()) -> list[Flag]:
+    """The faults of a section, none for a good one; only "no-tissue" where there is none.
+
+    rgb uint8 (H, W, 3) on `tissue.grid`; `close_ups` RGB fields within the tissue, for blur. Each measure has its threshold in
+    `settings`.
+    """
+    if tissue.area_mm2 == 0:
+        return [Flag("no-tissue", 0.0, 0.0, "No tissue was found.")]
+    od = optical_density(rgb) - np.asarray(tissue.background_od, np.float32)
+    colours = stain_colours(rgb, tissue)
+    found = [
+        _below("small-tissue", tissue.area_mm2, settings.small_tissue_mm2, "mm2 of tissue; shares are uncertain."),
+        _below("faded", float(np.median(od[tissue.mask].mean(axis=1))), settings.min_density, "OD in the middle; stain is faint."),
+        _below("unusual-stain", colours.he, settings.usual_he_share, "of the colour is that of H&E; check the stain."),
+        _above("unusual-stain", colours.spread, settings.max_hue_spread, "degrees of hue, more than two dyes give; check the stain."),
+        _above("pen", pen_share(od, tissue), settings.max_pen_share, "of the tissue's area is inked; remove pen marks."),
+        _above("folds", fold_share(od, tissue), settings.max_fold_share, "of the tissue is folded or far too dense."),
+    ]
+    if close_ups:
+        sharp = float(np.median([sharpness(field) for field in close_ups]))
+        found.append(_below("blur", sharp, settings.min_sharpness, "sharpness; the section is out of focus."))
+    return [flag for flag in found if flag]
+
+
+def sharpness(rgb: np.ndarray) -> float:
+    """Focus of an RGB field: fine contrast (Laplacian) over all contrast, both as standard deviations of OD; 0 if flat."""
+    grey = cv2.GaussianBlur(optical_density(rgb).mean(axis=2), (0, 0), 0.7)  # noise of the camera is not sharpness
+    spread = float(grey.std())
+    return float(cv2.Laplacian(grey, cv2.CV_32F).std()) / spread if spread > 0.005 else 0.0
+
+
+def pen_share(od: np.ndarray, tissue: Tissue) -> float:
+    """Area of ink (strong colours that H&E has not, or large even black) anywhere in the image, over the tissue's area."""
+    smooth = cv2.GaussianBlur(od, (0, 0), max(0.5, 12.0 / tissue.grid.um_per_px))
+    hue, chroma = od_hue(smooth)
+    foreign = (chroma > 0.15) & ((hue < HE_HUES[0] + 10) | (hue > HE_HUES[1] + 10))
+    black = smooth.min(axis=2) > 0.9
+    return _opened_area(foreign | black, 20.0, tissue) / float(np.count_nonzero(tissue.mask))
+
+
+def fold_share(od: np.ndarray, tissue: Tissue) -> float:
+    """Share of the tissue, in bands, that is more than twice as dense as its middle, as doubled tissue is."""
+    density = cv2.GaussianBlur(od.mean(axis=2), (0, 0), max(0.5, 8.0 / tissue.grid.um_per_px))
+    middle = float(np.median(density[tissue.mask]))
+    dense = (density > max(2.0 * middle, 0.3)) & tissue.mask
+    return _opened_area(dense, 10.0, tissue) / float(np.count_nonzero(tissue.mask))
+
+
+def _opened_area(mask: np.ndarray, radius_um: float, tissue: Tissue) -> float:
+    size = 2 * round(radius_um / tissue.grid.um_per_px) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    return float(np.count_nonzero(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, disc)))
+
+
+def _below(code: str, value: float, threshold: float, text: str) -> Flag | None:
+    return Flag(code, value, threshold, f"{value:.3g} (at least {threshold:g}) {text}") if value < threshold else None
+
+
+def _above(code: str, value: float, threshold: float, text: str) -> Flag | None:
+    return Flag(code, value, threshold, f"{value:.3g} (at most {threshold:g}) {text}") if value > threshold else None
