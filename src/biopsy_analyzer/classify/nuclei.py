@@ -24,7 +24,8 @@ THIN = 0.95  # eccentricity (axes 3 : 1) above which a nucleus is endothelium or
 THIN_FACTOR = 0.3
 BIG_UM2 = 80.0  # twice the area of a lymphocyte's nucleus of 7 um
 BIG_FACTOR = 0.3
-DEAD_LOG_ODDS = 3.0  # e^3 = 20 times the odds of an ordinary fibre: as likely dead as not
+DEAD_LOG_ODDS = 2.0  # e^2 = 7 times the odds of an ordinary fibre: as likely dead as not ...
+DEAD_STEEPNESS = 2.0  # ... and twice as steep as log odds, so that ordinary fibres stay near 0
 
 
 def classify_nuclei(nuclei: pd.DataFrame, fibres: pd.DataFrame, settings: ClassifySettings) -> pd.DataFrame:
@@ -61,7 +62,7 @@ def dead_look(fibres: pd.DataFrame) -> pd.Series:
     ordinary = odds[ordinary_fibres(fibres)]
     usual = np.median(ordinary) if len(ordinary) else 0.0
     not_regenerating = dead / np.maximum(dead + fibres["map_regenerating"].to_numpy(), 1e-6)
-    return pd.Series(expit(odds - usual - DEAD_LOG_ODDS) * not_regenerating, index=fibres["fibre_id"].to_numpy())
+    return pd.Series(expit(DEAD_STEEPNESS * (odds - usual - DEAD_LOG_ODDS)) * not_regenerating, index=fibres["fibre_id"].to_numpy())
 
 
 def _place_factors(nuclei: pd.DataFrame, dead: np.ndarray, settings: ClassifySettings) -> np.ndarray:

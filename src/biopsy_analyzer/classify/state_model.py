@@ -62,7 +62,7 @@ def two_sided(standardised: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def save_state_model(model: StateModel, folder: Path) -> StateModel:
     """Writes `weights.safetensors` and `card.json` into `folder`; returns the model with the card as written."""
-    content = save({name: np.asarray(getattr(model, name), dtype=np.float64) for name in ARRAYS})
+    content = save({name: np.ascontiguousarray(getattr(model, name), dtype=np.float64) for name in ARRAYS})  # it ignores strides
     card = {**model.card, "features": list(model.features), "states": list(FIBRE_STATES), "sha256": hashlib.sha256(content).hexdigest()}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / WEIGHTS).write_bytes(content)

@@ -41,7 +41,8 @@ def block_sums(seen: Observed, tissue_area_mm2: float, settings: ScoreSettings) 
     positions = np.concatenate([seen.fibre_yx, seen.nucleus_yx])
     low, high = positions.min(axis=0), positions.max(axis=0)
     extent = np.maximum(high - low, 1.0)
-    edge = min(settings.block_um, float(np.sqrt(extent.prod() / settings.min_blocks)))
+    # 1e-6: the outermost objects must not lie on a line between blocks, where rounding decides
+    edge = min(settings.block_um, float(np.sqrt(extent.prod() / settings.min_blocks)) * (1 + 1e-6))
     middle = (low + high) / 2  # blocks are laid from the middle, so that a mirrored section has the same ones
     of_fibre, of_nucleus, of_tissue, n = _number(middle, edge, seen.fibre_yx, seen.nucleus_yx, _occupied(positions, middle))
     tissue = np.bincount(of_tissue, minlength=n) / len(of_tissue) * tissue_area_mm2
@@ -73,9 +74,7 @@ def density_interval(per_mm2: float, area_mm2: float, draws: np.ndarray) -> tupl
     return _wider(exact, draws)
 
 
-def difference_interval(
-    a: float, a_ci: tuple[float, float], b: float, b_ci: tuple[float, float], draws: np.ndarray
-) -> tuple[float, float]:
+def difference_interval(a: float, a_ci: tuple[float, float], b: float, b_ci: tuple[float, float], draws: np.ndarray) -> tuple[float, float]:
     """95 % interval of a - b: the wider of bootstrap percentiles and that built from both intervals (MOVER, Zou & Donner 2008)."""
     low = a - b - np.hypot(a - a_ci[0], b_ci[1] - b)
     high = a - b + np.hypot(a_ci[1] - a, b - b_ci[0])

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from biopsy_analyzer.classify.features import FEATURES, NUCLEAR_FEATURES, count_nuclei, ordinary_fibres, relative_to_section, state_features
+
+
+def test_counts_by_hand(fibres_of, nuclei_of):
+    fibres = fibres_of(["normal"] * 3, area_um2=[1000.0, 400.0, 1000.0])
+    nuclei = nuclei_of(
+        ["internal", "macrophage", "macrophage", "myonucleus", "lymphocyte"],
+        fibre_id=[2, 2, 2, 1, 0],
+        depth_um=[9.0, 6.0, 1.0, 1.5, np.nan],
+        area_um2=50.0,
+    )
+    counted = count_nuclei(fibres, nuclei)
+    assert counted["nuclei_count"].tolist() == [1, 3, 0]
+    assert counted["internal_nuclei_count"].tolist() == [0, 1, 0]
+    assert counted["macrophages_inside"].tolist() == [0, 1, 0]  # the one 1 um under the border may lie on the fibre
+    assert counted["nuclear_fraction"].tolist() == [0.05, 0.375, 0.0]
+    np.testing.assert_array_equal(counted["deepest_nucleus_um"], [1.5, 9.0, np.nan])
+
+
+def test_without_nuclei_everything_nuclear_is_unknown(fibres_of):
+    features = state_features(relative_to_section(count_nuclei(fibres_of(["normal"] * 4), None)))
+    assert features[list(NUCLEAR_FEATURES)].isna().all(axis=None)
+    assert features.drop(columns=list(NUCLEAR_FEATURES)).notna().all(axis=None)
+
+
+def test_sick_majority_does_not_become_ordinary(fibres_of):
+    normal, eosin = [0.9] * 3 + [0.1] * 7, [0.30] * 3 + [0.15] * 7  # 70 % of the fibres pale
+    relative = relative_to_section(fibres_of(["normal"] * 10, map_normal=normal, eosin_od=eosin))
+    assert ordinary_fibres(relative)[:3].all()
+    pale = relative_to_section(fibres_of(["normal"] * 5, map_normal=[0.9] * 3 + [0.1] * 2, eosin_od=[0.30] * 3 + [0.15] * 2))
+    np.testing.assert_allclose(pale["eosin_rel"], [0, 0, 0, -0.15, -0.15])
+
+
+@pytest.mark.parametrize("strength", [0.5, 2.0])
+def test_features_do_not_see_stain_strength(fibres_of, strength):
+    rng = np.random.default_rng(0)
+    stains = {name: rng.uniform(0.1, 0.4, 30) for name in ("haematoxylin_od", "eosin_od", "haematoxylin_sd", "eosin_sd")}
+    one = state_features(relative_to_section(fibres_of(["normal"] * 30, **stains)))
+    other = state_features(relative_to_section(fibres_of(["normal"] * 30, **{name: strength * v for name, v in stains.items()})))
+    np.testing.assert_allclose(one, other)
+
+
+def test_no_fibres_no_rows(fibres_of, nuclei_of):
+    features = state_features(relative_to_section(count_nuclei(fibres_of([]), nuclei_of([]))))
+    assert features.shape == (0, len(FEATURES))

@@ -1,0 +1,81 @@
+import numpy as np
+import pandas as pd
+
+from biopsy_analyzer.classify.features import FEATURES
+from biopsy_analyzer.classify.fibres import classify_fibres
+from biopsy_analyzer.classify.state_model import StateModel
+from biopsy_analyzer.settings import ClassifySettings
+from biopsy_analyzer.tables import FIBRE_STATES, FIBRES, typed
+
+SETTINGS = ClassifySettings()
+
+
+def model_by_hand() -> StateModel:
+    """Pale or eaten fibres are necrotic, blue ones with internal nuclei regenerate."""
+    f = len(FEATURES)
+    below, above = np.zeros((4, f)), np.zeros((4, f))
+    below[1, FEATURES.index("eosin")] = -20
+    above[1, FEATURES.index("macrophages_inside")] = 4
+    above[3, FEATURES.index("haematoxylin")] = 30
+    return StateModel(FEATURES, np.zeros(f), np.ones(f), below, above, np.array([3.0, 0, -2, 0]), {})
+
+
+def section(fibres_of):
+    """1..10 ordinary; 11 pale; 12 pale and eaten by three macrophages; 13 blue."""
+    return fibres_of(
+        ["normal"] * 13,
+        map_normal=[0.9] * 10 + [0.3] * 3,
+        eosin_od=[0.3] * 10 + [0.18, 0.2, 0.3],
+        haematoxylin_od=[0.1] * 12 + [0.2],
+    )
+
+
+def eaten(nuclei_of):
+    return nuclei_of(["macrophage"] * 3, fibre_id=12, depth_um=8.0)
+
+
+def test_states_and_reasons(fibres_of, nuclei_of):
+    found = typed(classify_fibres(section(fibres_of), eaten(nuclei_of), model_by_hand(), SETTINGS), FIBRES)
+    assert found["state"].tolist() == ["normal"] * 10 + ["necrotic", "necrotic", "regenerating"]
+    assert found["reason"][0] == "like the ordinary fibres of the section"
+    assert found["reason"][10] == "pale: eosin 0.12 OD below ordinary fibres"
+    assert "3 macrophages inside" in found["reason"][11]
+    assert found["reason"][12] == "basophilic: haematoxylin 0.10 OD above ordinary fibres"
+    assert found["assessable"].all()
+
+
+def test_probability_is_that_of_the_state(fibres_of, nuclei_of):
+    found = classify_fibres(section(fibres_of), eaten(nuclei_of), model_by_hand(), SETTINGS)
+    p = found[[f"p_{state.replace('-', '_')}" for state in FIBRE_STATES]].to_numpy()
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    np.testing.assert_array_equal(p.max(axis=1), found["probability"])
+
+
+def test_small_and_unsure_fibres_are_unassessable_cut_ones_are_not(fibres_of):
+    fibres = section(fibres_of)
+    fibres.loc[0, "area_um2"] = 99.0
+    fibres.loc[1, "touches_border"] = True
+    found = classify_fibres(fibres, None, model_by_hand(), SETTINGS)
+    assert found["assessable"].tolist() == [False] + [True] * 12
+    assert found["reason"][0].startswith("unassessable, too small (99 um2)")
+    doubtful = classify_fibres(fibres, None, model_by_hand(), ClassifySettings(min_probability=1.0))
+    assert not doubtful["assessable"].any()
+    assert "unsure" in doubtful["reason"][1]
+
+
+def test_works_without_nuclei(fibres_of):
+    found = classify_fibres(section(fibres_of), None, model_by_hand(), SETTINGS)
+    assert found["state"].tolist() == ["normal"] * 10 + ["necrotic", "necrotic", "regenerating"]
+    assert found["internal_nuclei_count"].isna().all()
+    typed(found, FIBRES)
+
+
+def test_order_of_rows_changes_nothing(fibres_of, nuclei_of):
+    fibres, nuclei = section(fibres_of), eaten(nuclei_of)
+    turned = classify_fibres(fibres.iloc[::-1].reset_index(drop=True), nuclei.iloc[::-1].reset_index(drop=True), model_by_hand(), SETTINGS)
+    straight = classify_fibres(fibres, nuclei, model_by_hand(), SETTINGS)
+    pd.testing.assert_frame_equal(turned.sort_values("fibre_id").reset_index(drop=True), straight)
+
+
+def test_no_fibres(fibres_of, nuclei_of):
+    assert typed(classify_fibres(fibres_of([]), nuclei_of([]), model_by_hand(), SETTINGS), FIBRES).empty

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from biopsy_analyzer.classify.nuclei import classify_nuclei, dead_look
+from biopsy_analyzer.settings import ClassifySettings
+
+SETTINGS = ClassifySettings()
+DOUBT = {"map_muscle": 0.5, "map_macrophage": 0.4, "map_lymphocyte": 0.05, "map_other": 0.05}  # the network can't tell an internal nucleus
+
+
+def section(fibres_of):
+    """Twenty ordinary fibres, then number 21 that looks dead, then number 22 that looks regenerating."""
+    n = 20
+    return fibres_of(
+        ["normal"] * (n + 2),
+        map_normal=[0.9] * n + [0.2, 0.2],
+        map_necrotic=[0.03] * n + [0.6, 0.1],
+        map_regenerating=[0.04] * n + [0.1, 0.65],
+    )
+
+
+def test_the_trap_macrophages_in_a_dead_fibre_are_no_internal_nuclei(fibres_of, nuclei_of):
+    nuclei = nuclei_of(["other"] * 3, fibre_id=[21, 22, 1], depth_um=12.0, fibre_distance_um=0.0, **DOUBT)
+    assert classify_nuclei(nuclei, section(fibres_of), SETTINGS)["type"].tolist() == ["macrophage", "internal", "internal"]
+
+
+def test_dead_look_ranks_dead_over_regenerating_over_ordinary(fibres_of):
+    look = dead_look(section(fibres_of))
+    assert look[21] > 0.7 > 0.2 > look[22] > look[1]
+
+
+@pytest.mark.parametrize(("depth", "type_"), [(1.0, "myonucleus"), (5.0, "myonucleus"), (5.01, "internal"), (20.0, "internal")])
+def test_depth_splits_muscle_nuclei(fibres_of, nuclei_of, depth, type_):
+    nuclei = nuclei_of(["myonucleus"], fibre_id=3, depth_um=depth, fibre_distance_um=0.0)
+    assert classify_nuclei(nuclei, section(fibres_of), SETTINGS)["type"].tolist() == [type_]
+
+
+def test_far_from_any_fibre_there_is_no_muscle_nucleus(fibres_of, nuclei_of):
+    nuclei = nuclei_of(["other"] * 3, fibre_distance_um=[1.0, 30.0, np.nan], **DOUBT)
+    assert classify_nuclei(nuclei, section(fibres_of), SETTINGS)["type"].tolist() == ["myonucleus", "macrophage", "macrophage"]
+
+
+def test_thin_nucleus_between_fibres_is_no_inflammation(fibres_of, nuclei_of):
+    look = {"map_muscle": 0.05, "map_macrophage": 0.05, "map_lymphocyte": 0.5, "map_other": 0.4}
+    nuclei = nuclei_of(["other"] * 2, eccentricity=[0.5, 0.98], **look)
+    found = classify_nuclei(nuclei, section(fibres_of), SETTINGS)
+    assert found["type"].tolist() == ["lymphocyte", "other"]
+    assert "thin" in found["reason"][1]
+
+
+def test_probabilities_sum_to_one_and_name_the_type(fibres_of, nuclei_of):
+    rng = np.random.default_rng(0)
+    maps = rng.dirichlet(np.ones(4), 200)
+    names = ("muscle", "macrophage", "lymphocyte", "other")
+    inside = rng.random(200) < 0.5
+    nuclei = nuclei_of(
+        ["other"] * 200,
+        fibre_id=np.where(inside, rng.integers(1, 23, 200), 0),
+        depth_um=np.where(inside, rng.uniform(0, 30, 200), np.nan),
+        **{f"map_{name}": maps[:, i] for i, name in enumerate(names)},
+    )
+    found = classify_nuclei(nuclei, section(fibres_of), SETTINGS)
+    p = found[[f"p_{name}" for name in names]].to_numpy()
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    np.testing.assert_array_equal(found["probability"], p.max(axis=1))
+    kind = found["type"].replace({"internal": "muscle", "myonucleus": "muscle"})
+    assert kind.tolist() == [names[i] for i in p.argmax(axis=1)]
+
+
+def test_no_nuclei_or_no_fibres(fibres_of, nuclei_of):
+    assert classify_nuclei(nuclei_of([]), section(fibres_of), SETTINGS).empty
+    alone = nuclei_of(["lymphocyte"], fibre_distance_um=np.nan)
+    assert classify_nuclei(alone, fibres_of([]), SETTINGS)["type"].tolist() == ["lymphocyte"]

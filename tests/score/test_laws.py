@@ -1,0 +1,134 @@
+"""Laws that the score keeps for any section."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from biopsy_analyzer.score import score
+from biopsy_analyzer.settings import ScoreSettings, Settings
+from biopsy_analyzer.tables import CLUSTERS, FIBRE_STATES, NECROTIC_STATES, empty
+from made_tables import make_fibres, make_nuclei
+
+SETTINGS = Settings(score=ScoreSettings(bootstrap_rounds=100, min_fibres=10))
+AREA = 1.0
+EPS = 1e-12
+AXES = ("necrosis", "regeneration", "inflammation", "balance")
+
+
+@st.composite
+def sections(draw):
+    """Classified tables of 10 to 60 fibres and 0 to 60 nuclei, some of them inside fibres."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    shares = rng.dirichlet(np.ones(4))
+    fibres = make_fibres(rng.choice(FIBRE_STATES, draw(st.integers(10, 60)), p=shares).tolist())
+    fibres["assessable"] = rng.random(len(fibres)) < 0.95
+    fibres.loc[:9, "assessable"] = True
+    m = draw(st.integers(0, 60))
+    at = rng.uniform(0, 500, (m, 2))
+    kinds = rng.choice(["macrophage", "lymphocyte", "other", "myonucleus"], m).tolist()
+    owner = np.where(rng.random(m) < 0.4, rng.integers(1, len(fibres) + 1, m), 0)
+    nuclei = make_nuclei(kinds, y_um=at[:, 0], x_um=at[:, 1], fibre_id=owner, necrosis_distance_um=rng.uniform(0, 60, m))
+    return fibres, nuclei
+
+
+def scored(fibres, nuclei, area=AREA):
+    return score(fibres, nuclei, empty(CLUSTERS), area, SETTINGS, nuclei_assessed=True).scores
+
+
+def add(table, row):
+    return pd.concat([table, row], ignore_index=True)
+
+
+@settings(max_examples=25, deadline=None)
+@given(sections(), st.sampled_from(NECROTIC_STATES))
+def test_one_more_necrotic_fibre_never_lowers_necrosis_or_balance(section, state):
+    fibres, nuclei = section
+    before, after = scored(*section), scored(add(fibres, make_fibres([state], fibre_id=len(fibres) + 1)), nuclei)
+    assert after.necrosis.value >= before.necrosis.value - EPS
+    assert after.balance.value >= before.balance.value - EPS
+
+
+@settings(max_examples=25, deadline=None)
+@given(sections(), st.integers(0, 59))
+def test_a_normal_fibre_that_dies_never_lowers_necrosis_or_balance(section, which):
+    fibres, nuclei = section
+    died = fibres.copy()
+    i = which % len(fibres)
+    died.loc[i, ["state", "p_normal", "p_necrotic", "assessable"]] = ["necrotic", 0.0, 1.0, True]
+    before, after = scored(*section), scored(died, nuclei)
+    assert after.necrosis.value >= before.necrosis.value - EPS
+    assert after.balance.value >= before.balance.value - EPS
+
+
+@settings(max_examples=25, deadline=None)
+@given(sections(), st.floats(0, 500), st.floats(0, 500))
+def test_one_more_interstitial_lymphocyte_never_raises_balance(section, y, x):
+    fibres, nuclei = section
+    one = make_nuclei(["lymphocyte"], nucleus_id=len(nuclei) + 1, y_um=y, x_um=x, necrosis_distance_um=1.0)
+    assert scored(fibres, add(nuclei, one)).balance.value <= scored(*section).balance.value + EPS
+
+
+@settings(max_examples=25, deadline=None)
+@given(sections())
+def test_macrophages_moved_into_a_necrotic_fibre_never_raise_inflammation(section):
+    fibres, nuclei = section
+    fibres.loc[0, "state"] = "necrotic"
+    moved = nuclei.copy()
+    moved.loc[moved["type"] == "macrophage", ["fibre_id", "necrosis_distance_um"]] = [1, 0.0]
+    assert scored(fibres, moved).inflammation.value <= scored(fibres, nuclei).inflammation.value + EPS
+
+
+def two_copies(fibres, nuclei):
+    n, m = len(fibres), len(nuclei)
+    far_fibres = fibres.assign(fibre_id=fibres["fibre_id"] + n, x_um=fibres["x_um"] + 20_000)
+    owner = np.where(nuclei["fibre_id"] > 0, nuclei["fibre_id"] + n, 0)
+    far_nuclei = nuclei.assign(nucleus_id=nuclei["nucleus_id"] + m, x_um=nuclei["x_um"] + 20_000, fibre_id=owner)
+    return add(fibres, far_fibres), add(nuclei, far_nuclei)
+
+
+@settings(max_examples=10, deadline=None)
+@given(sections())
+def test_two_copies_give_the_same_values(section):
+    one, two = scored(*section), scored(*two_copies(*section), 2 * AREA)
+    for axis in AXES:
+        assert getattr(two, axis).value == pytest.approx(getattr(one, axis).value)
+
+
+def test_two_copies_give_narrower_intervals():
+    rng = np.random.default_rng(0)
+    fibres = make_fibres(rng.choice(FIBRE_STATES, 900, p=[0.7, 0.1, 0.05, 0.15]).tolist())
+    at = rng.uniform(0, 2100, (400, 2))
+    nuclei = make_nuclei(["lymphocyte"] * 400, y_um=at[:, 0], x_um=at[:, 1])
+    one, two = scored(fibres, nuclei, 4.4), scored(*two_copies(fibres, nuclei), 8.8)
+    for axis in AXES:
+        low, high = getattr(two, axis).ci95
+        assert high - low < 0.85 * np.diff(getattr(one, axis).ci95)[0]  # 1 / sqrt(2) is expected
+
+
+@settings(max_examples=10, deadline=None)
+@given(sections(), st.randoms())
+def test_order_of_rows_changes_nothing(section, random):
+    fibres, nuclei = section
+    rows, cells = list(range(len(fibres))), list(range(len(nuclei)))
+    random.shuffle(rows)
+    random.shuffle(cells)
+    one, other = scored(*section), scored(fibres.iloc[rows].reset_index(drop=True), nuclei.iloc[cells].reset_index(drop=True))
+    for axis in AXES:
+        assert getattr(one, axis).value == pytest.approx(getattr(other, axis).value)
+        assert getattr(one, axis).ci95 == pytest.approx(getattr(other, axis).ci95)
+
+
+@settings(max_examples=10, deadline=None)
+@given(sections())
+def test_rotation_and_mirror_change_nothing(section):
+    fibres, nuclei = section
+    turned = [t.assign(y_um=-t["x_um"], x_um=t["y_um"]) for t in section]
+    mirrored = [t.assign(x_um=-t["x_um"]) for t in section]
+    one = scored(fibres, nuclei)
+    for other in (scored(*turned), scored(*mirrored)):
+        for axis in AXES:
+            assert getattr(one, axis).value == pytest.approx(getattr(other, axis).value)
+            # a fibre whose centre lies exactly on the line between two blocks may change block
+            assert getattr(one, axis).ci95 == pytest.approx(getattr(other, axis).ci95, abs=0.1)
