@@ -177,7 +177,7 @@ def load_network(folder: Path, device: str = "auto") -> Network:
         channels=tuple(card["channels"]),
         sha256=card["sha256"],
         device=device,
-        module=module.to(device).to(memory_format=torch.channels_last),
+        module=module.to(device).to(memory_format=torch.channels_last),  # type: ignore[call-overload]  # torch's stubs lack it
     )
 
 

@@ -100,7 +100,7 @@ class _Run:
         self.shares = _normalised(shares, banks)
         torch.manual_seed(seed)
         self.network = UNet(architecture["widths"], architecture["bottom"], len(CHANNELS[kind]), folded=False)
-        self.network.to(memory_format=torch.channels_last)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
         self.average = deepcopy(self.network).eval()
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=_PEAK_RATE, weight_decay=0.01)
         counts = sum(share * bank.class_counts(kind) for share, bank in zip(self.shares, banks, strict=True))
