@@ -1,0 +1,246 @@
+"""Real images with truth: annotations read from GeoJSON, drawn as rasters, and packed into training banks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from skimage.draw import polygon as polygon_pixels
+
+from biopsy_analyzer.errors import UsageError
+from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.slide import open_slide
+from biopsy_analyzer.tables import FIBRE_STATES, NUCLEUS_KINDS
+
+UNSURE = len(FIBRE_STATES) + 1
+"""State code of a fibre whose outline counts and whose state doesn't."""
+
+UNKNOWN = 255
+"""Value in a bank's `states` and `kinds` where there is no truth."""
+
+FIBRE_CODES = {f"Fibre: {state}": code for code, state in enumerate((*FIBRE_STATES, "unsure"), start=1)}
+NUCLEUS_CODES = {f"Nucleus: {kind}": code for code, kind in enumerate(NUCLEUS_KINDS, start=1)} | {
+    "Nucleus: internal": 1,
+    "Nucleus: myonucleus": 1,
+}
+REGION_NAMES = ("Region: annotated", "Region: unsure", "Region: infiltrate", "Region: nerve", "Region: vessel")
+
+BANK_UM_PER_PX = 0.5
+PATCH_PX = 512
+POINT_RADIUS_UM = 2.5  # a nucleus marked by a point becomes a disc well inside it
+NUCLEUS_DIAMETER_UM = 7.5  # nuclei of unknown magnification are brought to this equivalent diameter
+HELD_OUT_FRACTION = 0.2
+SPLIT_SEED = 2018
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an annotation was drawn on; `file` is relative to the folder of the real images, `shape` is (H, W) at level 0."""
+
+    file: str
+    um_per_px: float
+    shape: tuple[int, int]
+    source: str
+    licence: str
+    held_out: bool  # for measuring only, never for training
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One annotated image in level-0 pixels; outlines are (n, 2) float64 as (y, x), open, in the file's order."""
+
+    source: Source
+    fibres: list[np.ndarray]
+    fibre_state: np.ndarray  # uint8 (n_fibres + 1,): code by label 1..n; 1..4 FIBRE_STATES, 5 unsure; [0] is 0
+    regions: list[tuple[str, np.ndarray]]
+    nuclei: pd.DataFrame  # y_px, x_px, name ("internal", "macrophage", ...), kind (1..4, NUCLEUS_KINDS)
+
+
+@dataclass(frozen=True)
+class Raster:
+    """An annotation drawn on pixels."""
+
+    fibres: np.ndarray  # int32 (H, W), 0 background
+    fibre_state: np.ndarray  # uint8 (n_fibres + 1,), code by label
+    ignore: np.ndarray  # bool (H, W): no truth here
+    nuclei: pd.DataFrame  # y_px, x_px in this raster, name, kind, fibre_id (0: between fibres); only those in the raster
+
+
+def read_annotations(path: Path | str) -> Annotation:
+    """Read one annotation file: a GeoJSON FeatureCollection as QuPath writes it, with a top-level `source`.
+
+    UsageError for a file that isn't one, for an unknown class name and for a geometry other than Polygon (fibres,
+    regions) or Point (nuclei). Holes of polygons are not read: by convention a fibre has none.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        facts = data["source"]
+        source = Source(**{**facts, "shape": (int(facts["shape"][0]), int(facts["shape"][1]))})
+        features = [(f["properties"]["classification"]["name"], f["geometry"]) for f in data["features"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path}: not an annotation file ({error}); see annotations/README.md for the format") from error
+    fibres, codes, regions, points = [], [0], [], []
+    for name, geometry in features:
+        _check(path, name, geometry["type"])
+        if name in NUCLEUS_CODES:
+            x, y = geometry["coordinates"]
+            points.append((float(y), float(x), name.removeprefix("Nucleus: "), NUCLEUS_CODES[name]))
+            continue
+        outline = np.array(geometry["coordinates"][0], dtype=np.float64)[:-1, ::-1]
+        if name in FIBRE_CODES:
+            fibres.append(outline)
+            codes.append(FIBRE_CODES[name])
+        else:
+            regions.append((name, outline))
+    nuclei = pd.DataFrame(points, columns=["y_px", "x_px", "name", "kind"])
+    return Annotation(source, fibres, np.array(codes, np.uint8), regions, nuclei)
+
+
+def _check(path: Path | str, name: str, geometry_type: str) -> None:
+    known = [*FIBRE_CODES, *NUCLEUS_CODES, *REGION_NAMES]
+    if name not in known:
+        raise UsageError(f"{path}: unknown class {name!r}; known: {', '.join(known)}")
+    wanted = "Point" if name in NUCLEUS_CODES else "Polygon"
+    if geometry_type != wanted:
+        raise UsageError(f"{path}: {name!r} is a {geometry_type}, wanted a {wanted}")
+
+
+def rasterise(
+    annotation: Annotation, shape: tuple[int, int], *, um_per_px: float | None = None, origin_px: tuple[int, int] = (0, 0)
+) -> Raster:
+    """Draw an annotation on (H, W) pixels of `um_per_px` (None: the image's own), starting at `origin_px` (y, x) of that raster.
+
+    A pixel belongs to the outline that holds its centre; where outlines overlap, the first in the file keeps it. Label k is
+    the k-th fibre of the file, so a fibre outside the raster leaves its number unused. `ignore` is everything outside
+    "Region: annotated", and what lies in "Region: unsure" and in no outlined fibre; a fibre that reaches beyond the annotated
+    region keeps its whole label, so that its depth is right. No fibres, no regions: zeros, all ignored.
+    """
+    scale = annotation.source.um_per_px / (um_per_px or annotation.source.um_per_px)
+
+    def filled(outline: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        rows, columns = (outline * scale - origin_px - 0.5).T
+        return polygon_pixels(rows, columns, shape)
+
+    fibres = np.zeros(shape, np.int32)
+    for label in range(len(annotation.fibres), 0, -1):  # backwards: the first is drawn last and keeps an overlap
+        fibres[filled(annotation.fibres[label - 1])] = label
+    ignore = np.ones(shape, bool)
+    for name, outline in annotation.regions:
+        if name == "Region: annotated":
+            ignore[filled(outline)] = False
+    unsure = np.zeros(shape, bool)
+    for name, outline in annotation.regions:
+        if name == "Region: unsure":
+            unsure[filled(outline)] = True
+    ignore |= unsure & (fibres == 0)
+    nuclei = annotation.nuclei.copy()
+    nuclei[["y_px", "x_px"]] = nuclei[["y_px", "x_px"]] * scale - np.array(origin_px)
+    inside = nuclei.y_px.between(0, shape[0], inclusive="left") & nuclei.x_px.between(0, shape[1], inclusive="left")
+    nuclei = nuclei[inside].reset_index(drop=True)
+    nuclei["fibre_id"] = fibres[nuclei.y_px.astype(int), nuclei.x_px.astype(int)]
+    return Raster(fibres, annotation.fibre_state, ignore, nuclei)
+
+
+def annotated_patches(paths: Iterable[Path | str], real_folder: Path | str) -> Iterator[dict[str, np.ndarray]]:
+    """Patches of the annotated images in `real_folder`, each annotation's region covered; those held out are skipped.
+
+    Keys and dtypes as in `write_bank`. Nuclei are marked by points and not all of them: `nuclei` holds discs at the points and
+    `kinds` is 255 elsewhere, so it can't teach where there is no nucleus.
+    """
+    for annotation in map(read_annotations, paths):
+        source = annotation.source
+        if source.held_out:
+            continue
+        scale = source.um_per_px / BANK_UM_PER_PX
+        corners = np.concatenate([outline for name, outline in annotation.regions if name == "Region: annotated"]) * scale
+        with open_slide(Path(real_folder) / source.file, um_per_px=source.um_per_px) as slide:
+            for origin in _origins(corners.min(axis=0), corners.max(axis=0)):
+                raster = rasterise(annotation, (PATCH_PX, PATCH_PX), um_per_px=BANK_UM_PER_PX, origin_px=origin)
+                rgb = slide.read(_patch_grid(origin))
+                yield {"rgb": rgb, **_truth(raster)}
+
+
+def dsb_patches(folder: Path | str, *, held_out: bool = False) -> Iterator[dict[str, np.ndarray]]:
+    """Patches of the 2018 Data Science Bowl's stained tissue: `folder` holds images/ and labels/ of the same names.
+
+    Their magnification isn't known, so each is scaled until its median nucleus has an equivalent diameter of 7.5 um. A fixed
+    fifth of the images is held out for measuring; `held_out` gives those instead. Fibres are absent (states 255), kinds unknown.
+    """
+    names = sorted(path.name for path in (Path(folder) / "labels").glob("*.png"))
+    chosen = np.random.default_rng(SPLIT_SEED).permutation(len(names)) < round(HELD_OUT_FRACTION * len(names))
+    for name in (name for name, out in zip(names, chosen, strict=True) if out == held_out):
+        labels = cv2.imread(str(Path(folder) / "labels" / name), cv2.IMREAD_UNCHANGED)
+        if labels is None or not labels.any():
+            raise UsageError(f"{Path(folder) / 'labels' / name}: no label image with nuclei; is the download complete?")
+        areas = np.bincount(labels.ravel())[1:]
+        um_per_px = NUCLEUS_DIAMETER_UM / np.sqrt(4 / np.pi * np.median(areas[areas > 0]))
+        size = np.array(labels.shape) * um_per_px / BANK_UM_PER_PX
+        with open_slide(Path(folder) / "images" / name, um_per_px=um_per_px) as slide:
+            for origin in _origins(np.zeros(2), size):
+                yield {"rgb": slide.read(_patch_grid(origin)), **_nuclei_truth(labels, um_per_px, origin)}
+
+
+def write_bank(patches: Iterable[dict[str, np.ndarray]], folder: Path | str) -> int:
+    """Write patches as a training bank and return their number N; UsageError without any.
+
+    Files, each (N, 512, 512) at 0.5 um/px: rgb.npy uint8 (..., 3), fibres.npy and nuclei.npy uint16 labels, states.npy and
+    kinds.npy uint8 code by object (0 none, 1..4, 255 unknown), ignore.npy bool (no truth).
+    """
+    collected = list(patches)
+    if not collected:
+        raise UsageError(f"no patches for the bank {folder}; are the annotations and the folder of real images the right ones?")
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for key in collected[0]:
+        np.save(Path(folder) / f"{key}.npy", np.stack([patch[key] for patch in collected]))
+    return len(collected)
+
+
+def _origins(low: np.ndarray, high: np.ndarray) -> list[tuple[int, int]]:
+    """Top-left corners of the fewest patches that cover low..high (y, x), evenly spread; one that is too large starts at `low`."""
+    axes = []
+    for start, end in zip(np.floor(low).astype(int), np.ceil(high).astype(int), strict=True):
+        count = max(1, -(-(end - start) // PATCH_PX))
+        axes.append(np.linspace(start, max(start, end - PATCH_PX), count).round().astype(int))
+    return [(int(y), int(x)) for y in axes[0] for x in axes[1]]
+
+
+def _patch_grid(origin: tuple[int, int]) -> PixelGrid:
+    return PixelGrid((PATCH_PX, PATCH_PX), BANK_UM_PER_PX, (origin[0] * BANK_UM_PER_PX, origin[1] * BANK_UM_PER_PX))
+
+
+def _truth(raster: Raster) -> dict[str, np.ndarray]:
+    """A bank's truth from a rasterised annotation."""
+    codes = raster.fibre_state.copy()
+    codes[codes == UNSURE] = UNKNOWN
+    nuclei = np.zeros(raster.fibres.shape, np.uint16)
+    kinds = np.full(raster.fibres.shape, UNKNOWN, np.uint8)
+    y, x = np.indices(nuclei.shape) + 0.5
+    marks = raster.nuclei[["y_px", "x_px", "kind"]].to_numpy()
+    for label, (y_px, x_px, kind) in enumerate(marks, start=1):
+        disc = np.hypot(y - y_px, x - x_px) * BANK_UM_PER_PX <= POINT_RADIUS_UM
+        nuclei[disc], kinds[disc] = label, kind
+    fibres = raster.fibres.astype(np.uint16)
+    return {"fibres": fibres, "states": codes[fibres], "nuclei": nuclei, "kinds": kinds, "ignore": raster.ignore}
+
+
+def _nuclei_truth(labels: np.ndarray, um_per_px: float, origin: tuple[int, int]) -> dict[str, np.ndarray]:
+    """A bank's truth from nucleus labels, taken at the nearest pixel; outside them all is ignored."""
+    shape = (PATCH_PX, PATCH_PX)
+    rows, columns = (np.floor((start + np.arange(PATCH_PX) + 0.5) * BANK_UM_PER_PX / um_per_px).astype(int) for start in origin)
+    known = np.ix_(rows < labels.shape[0], columns < labels.shape[1])
+    nuclei, ignore = np.zeros(shape, np.uint16), np.ones(shape, bool)
+    nuclei[known] = labels[np.ix_(rows[rows < labels.shape[0]], columns[columns < labels.shape[1]])]
+    ignore[known] = False
+    kinds = np.where(nuclei > 0, UNKNOWN, 0).astype(np.uint8)
+    return {
+        "fibres": np.zeros(shape, np.uint16),
+        "states": np.full(shape, UNKNOWN, np.uint8),
+        "nuclei": nuclei,
+        "kinds": kinds,
+        "ignore": ignore,
+    }

@@ -1,0 +1,186 @@
+"""Annotations: drawn squares with known answers, and every shipped file held to the format."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from biopsy_analyzer.errors import UsageError
+from biopsy_analyzer.training.annotations import (
+    PATCH_PX,
+    annotated_patches,
+    dsb_patches,
+    rasterise,
+    read_annotations,
+    write_bank,
+)
+
+SHIPPED = sorted((Path(__file__).parents[2] / "annotations").glob("*.geojson"))
+HELD_OUT = {"mdx_field_04", "toxin_border"}
+
+
+def square(name: str, left: float, top: float, right: float, bottom: float) -> dict:
+    ring = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
+    return feature(name, {"type": "Polygon", "coordinates": [ring]})
+
+
+def feature(name: str, geometry: dict) -> dict:
+    return {"type": "Feature", "geometry": geometry, "properties": {"classification": {"name": name}}}
+
+
+def write(path: Path, features: list[dict], **facts: object) -> Path:
+    source = {"file": "a.png", "um_per_px": 0.5, "shape": [20, 30], "source": "drawn", "licence": "none", "held_out": False, **facts}
+    path.write_text(json.dumps({"type": "FeatureCollection", "source": source, "features": features}))
+    return path
+
+
+@pytest.fixture
+def annotated(tmp_path: Path) -> Path:
+    features = [
+        square("Region: annotated", 0, 0, 20, 20),
+        square("Region: unsure", 14, 0, 20, 20),
+        square("Fibre: necrotic", 2, 3, 8, 9),
+        square("Fibre: unsure", 7, 3, 16, 9),  # one column over the first, two columns in the unsure region
+        square("Fibre: normal", 22, 3, 28, 9),  # outside the region
+        feature("Nucleus: internal", {"type": "Point", "coordinates": [4.5, 5.5]}),
+        feature("Nucleus: lymphocyte", {"type": "Point", "coordinates": [12, 15]}),
+        feature("Nucleus: macrophage", {"type": "Point", "coordinates": [29, 19]}),
+    ]
+    return write(tmp_path / "a.geojson", features)
+
+
+def test_labels_states_and_ignore(annotated: Path) -> None:
+    annotation = read_annotations(annotated)
+    raster = rasterise(annotation, (20, 30))
+    wanted = np.zeros((20, 30), int)
+    wanted[3:9, 2:8], wanted[3:9, 8:16], wanted[3:9, 22:28] = 1, 2, 3
+    np.testing.assert_array_equal(raster.fibres, wanted)
+    assert raster.fibre_state.tolist() == [0, 2, 5, 1]
+    ignore = np.zeros((20, 30), bool)
+    ignore[:, 14:] = True
+    ignore[3:9, 14:16] = False  # an outlined fibre is truth even where its neighbourhood is unsure
+    np.testing.assert_array_equal(raster.ignore, ignore)
+    assert raster.nuclei["fibre_id"].tolist() == [1, 0, 0]
+    assert raster.nuclei["kind"].tolist() == [1, 3, 2]
+    assert annotation.source.shape == (20, 30)
+
+
+def test_another_pixel_size_and_origin(annotated: Path) -> None:
+    raster = rasterise(read_annotations(annotated), (20, 40), um_per_px=0.25, origin_px=(2, 10))
+    whole = rasterise(read_annotations(annotated), (40, 60), um_per_px=0.25)
+    assert (whole.fibres[6:18, 4:16] == 1).all()
+    np.testing.assert_array_equal(raster.fibres, whole.fibres[2:22, 10:50])
+    assert raster.nuclei[["y_px", "x_px"]].to_numpy().tolist() == []  # 4.5 * 2 - 10 is left of it, 15 * 2 - 2 below
+
+
+def test_nothing_annotated_is_all_ignored(tmp_path: Path) -> None:
+    raster = rasterise(read_annotations(write(tmp_path / "a.geojson", [])), (4, 5))
+    assert raster.ignore.all()
+    assert raster.fibres.sum() == 0
+    assert len(raster.nuclei) == 0
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ([square("Fibre: sick", 0, 0, 2, 2)], "unknown class 'Fibre: sick'"),
+        ([square("Nucleus: internal", 0, 0, 2, 2)], "wanted a Point"),
+        ([{"type": "Feature"}], "not an annotation file"),
+    ],
+)
+def test_bad_files_are_named(tmp_path: Path, features: list[dict], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        read_annotations(write(tmp_path / "a.geojson", features))
+
+
+def test_missing_file_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not an annotation file"):
+        read_annotations(tmp_path / "none.geojson")
+
+
+def test_bank_of_an_annotated_image(annotated: Path, tmp_path: Path) -> None:
+    rgb = np.full((20, 30, 3), (200, 100, 150), np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), rgb[..., ::-1])
+    held_out = write(tmp_path / "b.geojson", [square("Region: annotated", 0, 0, 20, 20)], held_out=True)
+    assert write_bank(annotated_patches([annotated, held_out], tmp_path), tmp_path / "bank") == 1
+    bank = {path.stem: np.load(path) for path in (tmp_path / "bank").glob("*.npy")}
+    assert {key: (value.dtype.name, value.shape[1:3]) for key, value in bank.items()} == {
+        key: (dtype, (PATCH_PX, PATCH_PX))
+        for key, dtype in dict(rgb="uint8", fibres="uint16", states="uint8", nuclei="uint16", kinds="uint8", ignore="bool").items()
+    }
+    assert bank["rgb"][0, 5, 5].tolist() == [200, 100, 150]
+    assert bank["rgb"][0, 100, 100].tolist() == [255, 255, 255]
+    assert bank["states"][0, 5, [0, 4, 10, 25]].tolist() == [0, 2, 255, 1]
+    assert bank["kinds"][0, 5, [4, 20]].tolist() == [1, 255]
+    assert bank["nuclei"][0, 15, 12] == 2
+    assert (~bank["ignore"][0]).sum() == 20 * 14 + 6 * 2
+
+
+def test_a_bank_without_patches_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no patches"):
+        write_bank([], tmp_path)
+
+
+def test_nucleus_images_are_brought_to_one_size_and_split(tmp_path: Path) -> None:
+    labels = np.zeros((60, 80), np.uint16)
+    cv2.circle(labels, (20, 20), 9, 1, -1)
+    cv2.circle(labels, (55, 35), 9, 2, -1)
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    for number in range(10):
+        cv2.imwrite(str(tmp_path / "labels" / f"{number}.png"), labels)
+        cv2.imwrite(str(tmp_path / "images" / f"{number}.png"), np.full((60, 80, 3), 10 * number, np.uint8))
+    train, kept = list(dsb_patches(tmp_path)), list(dsb_patches(tmp_path, held_out=True))
+    assert (len(train), len(kept)) == (8, 2)
+    assert {int(patch["rgb"][5, 5, 0]) for patch in train + kept} == set(range(0, 100, 10))
+    areas = np.bincount(train[0]["nuclei"].ravel())[1:]
+    np.testing.assert_allclose(np.sqrt(4 / np.pi * areas) * 0.5, 7.5, rtol=0.03)
+    assert set(np.unique(train[0]["kinds"])) == {0, 255}
+    rows = np.flatnonzero(~train[0]["ignore"].all(axis=1))
+    assert rows[-1] + 1 == len(rows) == pytest.approx(60 * np.sqrt(areas.mean() / (labels == 1).sum()), abs=1)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_files_are_valid(path: Path) -> None:
+    annotation = read_annotations(path)
+    height, width = annotation.source.shape
+    assert annotation.source.held_out == (path.stem in HELD_OUT)
+    assert not Path(annotation.source.file).is_absolute()
+    for outline in annotation.fibres + [outline for _, outline in annotation.regions]:
+        assert len(outline) >= 3
+        assert (outline >= 0).all()
+        assert (outline <= (height, width)).all()
+        assert crossings(outline) == 0
+    assert annotation.nuclei.y_px.between(0, height).all()
+    assert annotation.nuclei.x_px.between(0, width).all()
+    assert sum(name == "Region: annotated" for name, _ in annotation.regions) == 1
+    assert deepest_overlap(annotation.fibres, (height, width)) <= 2
+
+
+def test_all_files_are_shipped() -> None:
+    assert {path.stem for path in SHIPPED} >= HELD_OUT | {"mdx_field_01", "toxin_hyaline", "toxin_nerve"}
+
+
+def crossings(outline: np.ndarray) -> int:
+    """How many pairs of edges of a closed outline cross properly."""
+    start, end = outline, np.roll(outline, -1, axis=0)
+
+    def side(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+        return np.sign((b[..., 0] - a[..., 0]) * (c[..., 1] - a[..., 1]) - (b[..., 1] - a[..., 1]) * (c[..., 0] - a[..., 0]))
+
+    a, b, c, d = start[:, None], end[:, None], start[None], end[None]
+    return int(((side(a, b, c) * side(a, b, d) < 0) & (side(c, d, a) * side(c, d, b) < 0)).sum() // 2)
+
+
+def deepest_overlap(fibres: list[np.ndarray], shape: tuple[int, int]) -> float:
+    """Half the width in px of the thickest area that two fibres share, drawn one by one."""
+    count = np.zeros(shape, np.uint8)
+    for outline in fibres:
+        mask = np.zeros(shape, np.uint8)
+        cv2.fillPoly(mask, [(outline[:, ::-1] - 0.5).round().astype(np.int32)], 1)
+        count += mask
+    return float(cv2.distanceTransform((count > 1).astype(np.uint8), cv2.DIST_L2, 5).max())
