@@ -1,0 +1,191 @@
+"""Judge the whole method on images with known truth: one command from a folder, or from drawn sections, to figures with intervals."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+import biopsy_analyzer
+from biopsy_analyzer.errors import SlideError, UsageError
+from biopsy_analyzer.pipeline import analyze_slide
+from biopsy_analyzer.report.atomic import prepare_folder, write_bytes
+from biopsy_analyzer.report.result import Labels
+from biopsy_analyzer.settings import Settings
+from biopsy_analyzer.slide import open_slide
+from biopsy_analyzer.training.draw.recipe import DIFFICULTIES, Difficulty
+from biopsy_analyzer.training.judge import Judged, Prediction, judge, prediction_of
+from biopsy_analyzer.training.marked import marked_picture
+from biopsy_analyzer.training.summary import summarise
+from biopsy_analyzer.training.truth import Truth, draw_truth, find_labels, read_folder, read_labels
+
+if TYPE_CHECKING:
+    from biopsy_analyzer.models import Models
+
+SCHEMA_VERSION = "1.0"
+DRAWN_NOTE = "Judged on drawn sections: how well the method reads drawings, not its accuracy on tissue, and no clinical accuracy."
+REAL_NOTE = "Judged on the images named; other laboratories, stains and diseases may differ. Research use only."
+MIN_IMAGES = 10
+"""From this many images on the bootstrap draws images, because objects of one image resemble each other; below it, objects."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, steps done, steps in all), as that of the pipeline."""
+
+
+def evaluate_folder(
+    inputs: Path,
+    models: Models | None,
+    out: Path | None = None,
+    *,
+    um_per_px: float | None = None,
+    images: Path | None = None,
+    labels: Path | None = None,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Judge on a folder of images with truth beside them (see `truth.read_folder`); returns, and writes to `out`, evaluation.json.
+
+    With `labels`, label images `<name>_fibres.*` and `<name>_nuclei.*` of that folder, which cover the same area in pixels of
+    any size, are judged instead of running the method; `models` is then not needed. `out` also gets a picture per image.
+    UsageError for a folder without truth, or a folder of labels that has none for an image.
+    """
+    settings = settings or Settings()
+    truths = read_folder(Path(inputs), images=images, um_per_px=um_per_px)
+    find: Callable[[Truth], Prediction]
+    if labels is not None:
+        find = partial(_read_prediction, Path(labels))
+    elif models is not None:
+        find = partial(_analyse, models, settings)
+    else:
+        raise UsageError("nothing to judge: wanted models, or a folder of label images")
+    facts = {"inputs": Path(inputs).name, "labels": None if labels is None else Path(labels).name, "drawn": all(t.drawn for t in truths)}
+    return _evaluate(truths, len(truths), find, models if labels is None else None, out, settings, progress, facts)
+
+
+def evaluate_drawn(
+    difficulty: Difficulty,
+    models: Models,
+    out: Path | None = None,
+    *,
+    count: int = 12,
+    seed: int | None = None,
+    shape_px: tuple[int, int] = (1024, 1024),
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Judge on `count` sections of (H, W) pixels of 0.5 um drawn from fixed seeds (None: `truth.FIRST_SEED`) that training never uses.
+
+    difficulty: "clean", "usual" or "hard" (docs/drawn_sections.md). Returns and writes what `evaluate_folder` does.
+    UsageError for another difficulty or no sections.
+    """
+    settings = settings or Settings()
+    if count < 1 or difficulty not in DIFFICULTIES:
+        raise UsageError(f"{count} sections of difficulty {difficulty!r}; wanted at least 1, and one of {', '.join(DIFFICULTIES)}")
+    with tempfile.TemporaryDirectory() as folder:
+        truths = (draw_truth(difficulty, number, Path(folder), seed=seed, shape_px=shape_px) for number in range(count))
+        facts = {"difficulty": difficulty, "seed": seed, "shape_px": list(shape_px), "drawn": True}
+        return _evaluate(truths, count, partial(_analyse, models, settings), models, out, settings, progress, facts)
+
+
+def _evaluate(
+    truths: Iterable[Truth],
+    count: int,
+    find: Callable[[Truth], Prediction],
+    models: Models | None,
+    out: Path | None,
+    settings: Settings,
+    progress: Progress | None,
+    facts: dict[str, Any],
+) -> dict[str, Any]:
+    judged, per_image = [], []
+    if out is not None:
+        prepare_folder(Path(out), "evaluation.json")
+    for number, truth in enumerate(truths, start=1):
+        try:
+            one = judge(truth, find(truth), settings)
+        except SlideError as error:  # a section that the method refuses is one in which it finds nothing, not the end of the evaluation
+            one = judge(truth, _nothing(truth), settings, error=str(error))
+        per_image.append(_of_image(one))
+        if out is not None:
+            _write_picture(one, Path(out) / f"{truth.name}_marked.png")
+        judged.append(_without_pixels(one))
+        if progress:
+            progress("evaluate", number, count)
+    evaluation = _whole(judged, per_image, models, settings, facts)
+    if out is not None:
+        text = json.dumps(evaluation, indent=2, allow_nan=False)
+        write_bytes(Path(out) / "evaluation.json", text.encode())
+    return evaluation
+
+
+def _analyse(models: Models, settings: Settings, truth: Truth) -> Prediction:
+    with open_slide(truth.image, um_per_px=truth.grid.um_per_px) as slide:
+        return prediction_of(analyze_slide(slide, models, settings))
+
+
+def _read_prediction(folder: Path, truth: Truth) -> Prediction:
+    """Label images of any pixel size that cover the truth's area."""
+    found: dict[str, Labels] = {}
+    for part in ("fibres", "nuclei"):
+        path = find_labels(folder, truth.name, part)
+        if path is not None:
+            pixels = read_labels(path)
+            um_per_px = truth.grid.um_per_px * truth.grid.shape[0] / pixels.shape[0]
+            found[part] = Labels(pixels, dataclasses.replace(truth.grid, shape=pixels.shape, um_per_px=um_per_px))
+    if not found:
+        raise UsageError(f"{folder}: no label image for {truth.name!r}; wanted {truth.name}_fibres.png or {truth.name}_nuclei.png")
+    return Prediction(fibres=found.get("fibres"), nuclei=found.get("nuclei"))
+
+
+def _nothing(truth: Truth) -> Prediction:
+    blank = Labels(np.zeros(truth.grid.shape, dtype=np.int32), truth.grid)
+    return Prediction(blank, blank, [""], [""], np.zeros(1, dtype=np.int32))
+
+
+def _write_picture(one: Judged, path: Path) -> None:
+    with open_slide(one.truth.image, um_per_px=one.truth.grid.um_per_px) as slide:
+        rgb = slide.read(one.truth.grid)
+    write_bytes(path, cv2.imencode(".png", marked_picture(rgb, one)[..., ::-1])[1].tobytes())
+
+
+def _whole(
+    judged: Sequence[Judged], per_image: list[dict[str, Any]], models: Models | None, settings: Settings, facts: dict[str, Any]
+) -> dict[str, Any]:
+    by_image = len(judged) >= MIN_IMAGES
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "intended_use": "research_use_only",
+        "note": DRAWN_NOTE if facts["drawn"] else REAL_NOTE,
+        "software": {"name": "biopsy-analyzer", "version": biopsy_analyzer.__version__},
+        "models": [] if models is None else _named_models(models),
+        "settings": settings.model_dump(),
+        **facts,
+        "interval": f"95 % bootstrap over {'images' if by_image else 'objects'}, 1000 rounds",
+        **summarise(judged, by_image=by_image),
+        "images": per_image,
+    }
+
+
+def _of_image(one: Judged) -> dict[str, Any]:
+    facts = {"name": one.truth.name, "um_per_px": one.truth.grid.um_per_px, "held_out": one.truth.held_out, "error": one.error}
+    return {**facts, **summarise([one], by_image=False)}
+
+
+def _without_pixels(one: Judged) -> Judged:
+    """Units are small and are kept of every image; pixels are not."""
+    truth = dataclasses.replace(one.truth, fibres=None, nuclei=None, ignore=None)
+    return dataclasses.replace(one, truth=truth, fibre_pixels=None, nucleus_pixels=None)
+
+
+def _named_models(models: Models) -> list[dict[str, str]]:
+    card = models.states.card
+    facts = [(model.name, model.version, model.sha256) for model in (models.fibres, models.nuclei)]
+    facts.append((card["name"], card["version"], card["sha256"]))
+    return [{"name": name, "version": str(number), "sha256": sha256} for name, number, sha256 in facts]

@@ -1,0 +1,90 @@
+"""An evaluation as tables for the eye."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_SEGMENTATION = {
+    "f1_50": "F1 at IoU 0.5",
+    "precision50": "precision at IoU 0.5",
+    "recall50": "recall at IoU 0.5",
+    "f1_75": "F1 at IoU 0.75",
+    "precision75": "precision at IoU 0.75",
+    "recall75": "recall at IoU 0.75",
+    "mean_iou": "mean IoU of hits",
+    "dice": "Dice of the foreground",
+    "panoptic_quality": "panoptic quality",
+    "area_bias": "area bias",
+}
+_CLASSES = {
+    "fibre_states": "Fibre states",
+    "nucleus_kinds": "Nucleus kinds",
+    "nucleus_types": "Nucleus types",
+    "marked_nuclei": "Marked nuclei",
+}
+
+
+def print_evaluation(evaluation: dict[str, Any], console: Console | None = None) -> None:
+    """Print what `evaluate` returned: figures with their intervals and n, confusions, and a line per image."""
+    console = console or Console()
+    found = {part: evaluation[part] for part in ("fibres", "nuclei") if evaluation[part]}
+    if found:
+        table = Table("", *found, title="Objects")
+        for key, title in _SEGMENTATION.items():
+            table.add_row(title, *(_text(part["figures"][key]) for part in found.values()))
+        for key in ("truth", "found", "missed", "false"):
+            table.add_row(f"objects: {key}", *(str(part["counts"][key]) for part in found.values()))
+        console.print(table)
+    for key, title in _CLASSES.items():
+        if evaluation[key]:
+            _print_classes(evaluation[key], title, console)
+    if evaluation["internal_nuclei"]:
+        _print_figures(evaluation["internal_nuclei"]["figures"], "Internal nuclei, by matched fibre", console)
+    _print_images(evaluation["images"], console)
+    console.print(f"Intervals: {evaluation['interval']}. {evaluation['note']}")
+
+
+def _print_classes(part: dict[str, Any], title: str, console: Console) -> None:
+    """The confusion, without the columns that are empty, and recall and precision short; their intervals stand in the JSON."""
+    cells, figures = part["confusion"], part["figures"]
+    names, counts = cells["columns_found"], cells["counts"]
+    shown = [i for i, name in enumerate(names) if name in cells["rows_truth"] or any(row[i] for row in counts)]
+    table = Table("truth \\ found", *(names[i] for i in shown), "recall", "precision", title=title)
+    for name, row in zip(cells["rows_truth"], counts, strict=True):
+        own = [_short(figures[f"{figure} {name}"]) if f"{figure} {name}" in figures else "" for figure in ("recall", "precision")]
+        table.add_row(name, *(str(row[i]) for i in shown), *own)
+    console.print(table)
+    _print_figures({name: figure for name, figure in figures.items() if " " not in name}, title, console)
+
+
+def _print_figures(figures: dict[str, Any], title: str, console: Console) -> None:
+    table = Table("", "value", title=title)
+    for name, figure in figures.items():
+        table.add_row(name.replace("_", " "), _text(figure))
+    console.print(table)
+
+
+def _print_images(images: list[dict[str, Any]], console: Console) -> None:
+    table = Table("image", "um/px", "fibre F1", "at 0.75", "state F1", "nucleus F1", "kind F1", title="By image")
+    for image in images:
+        keys = (("fibres", "f1_50"), ("fibres", "f1_75"), ("fibre_states", "macro_f1"), ("nuclei", "f1_50"), ("nucleus_kinds", "macro_f1"))
+        cells = [_short(image[part]["figures"][key]) if image[part] else "-" for part, key in keys]
+        table.add_row(image["name"], f"{image['um_per_px']:.3g}", *cells)
+    console.print(table)
+    for image in images:
+        if image["error"]:
+            console.print(f"[bold]{image['name']}[/bold]: nothing found, {image['error']}")
+
+
+def _short(figure: dict[str, Any]) -> str:
+    return "-" if figure["value"] is None else f"{figure['value']:.3f}"
+
+
+def _text(figure: dict[str, Any]) -> str:
+    if figure["value"] is None:
+        return f"- (n {figure['n']})"
+    low, high = figure["ci95"]
+    return f"{figure['value']:.3f} ({low:.3f} to {high:.3f}, n {figure['n']})"

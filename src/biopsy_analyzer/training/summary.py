@@ -1,0 +1,84 @@
+"""The figures of one or many judged images, as evaluation.json holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from biopsy_analyzer.tables import FIBRE_STATES, NUCLEUS_KINDS, NUCLEUS_TYPES
+from biopsy_analyzer.training.agreement import Figure, class_figures, confusion, internal_figures, segmentation_figures
+from biopsy_analyzer.training.judge import Judged
+
+PARTS = ("fibres", "fibre_states", "internal_nuclei", "nuclei", "nucleus_kinds", "nucleus_types", "marked_nuclei")
+_MUSCLE = {"myonucleus": "muscle", "internal": "muscle"}
+
+
+def summarise(judged: Sequence[Judged], *, by_image: bool) -> dict[str, Any]:
+    """All figures over some images, as JSON holds them; a part is null where none of the images has its truth."""
+    fibres, fibre_image = _pooled([one.fibres for one in judged], by_image)
+    nuclei, nucleus_image = _pooled([one.nuclei for one in judged], by_image)
+    marks, _ = _pooled([one.marks for one in judged], False)
+    parts: dict[str, Any] = dict.fromkeys(PARTS)
+    if fibres is not None:
+        parts["fibres"] = _segmentation(fibres, fibre_image)
+        if "truth_class" in fibres:
+            # fibres cut by the edge are unassessable by convention
+            whole = (fibres.truth_class.notna() & fibres.pred_class.notna() & ~fibres.cut).to_numpy()
+            parts["fibre_states"] = _classes(fibres[whole], FIBRE_STATES, _of(fibre_image, whole), healthy="normal")
+        if "truth_internal" in fibres:
+            hit = (~fibres.void & ~fibres.cut & (fibres.truth_id > 0) & (fibres.pred_id > 0) & fibres.truth_internal.notna()).to_numpy()
+            counts = fibres[hit]
+            found = internal_figures(counts.truth_internal.to_numpy(), counts.pred_internal.to_numpy(), images=_of(fibre_image, hit))
+            parts["internal_nuclei"] = {"figures": _json(found)}
+    if nuclei is not None:
+        parts["nuclei"] = _segmentation(nuclei, nucleus_image)
+        if "truth_class" in nuclei:
+            known = (nuclei.truth_class.notna() & nuclei.pred_class.notna()).to_numpy()
+            parts |= _types(nuclei[known], _of(nucleus_image, known))
+    if marks is not None:
+        parts["marked_nuclei"] = _types(marks, None)["nucleus_kinds"]
+    return parts
+
+
+def _pooled(tables: Sequence[pd.DataFrame | None], by_image: bool) -> tuple[pd.DataFrame | None, pd.Series | None]:
+    """The images' units in one table, and the image of each where the bootstrap draws images."""
+    present = {number: table for number, table in enumerate(tables) if table is not None}
+    if not present:
+        return None, None
+    pooled = pd.concat(present, names=["image"]).reset_index(level="image").reset_index(drop=True)
+    return pooled.drop(columns="image"), pooled["image"] if by_image else None
+
+
+def _of(images: pd.Series | None, rows: np.ndarray) -> pd.Series | None:
+    return None if images is None else images[rows]
+
+
+def _segmentation(units: pd.DataFrame, images: pd.Series | None) -> dict[str, Any]:
+    counted = units[~units.void]
+    truth, pred = counted.truth_id > 0, counted.pred_id > 0
+    counts = {"truth": truth.sum(), "found": pred.sum(), "hits": (truth & pred).sum(), "missed": (~pred).sum(), "false": (~truth).sum()}
+    figures = _json(segmentation_figures(units, images=images))
+    return {"counts": {name: int(n) for name, n in counts.items()}, "void": int(units.void.sum()), "figures": figures}
+
+
+def _classes(units: pd.DataFrame, classes: Sequence[str], images: pd.Series | None, healthy: str | None = None) -> dict[str, Any]:
+    table = confusion(units, classes)
+    cells = {"rows_truth": list(table.index), "columns_found": list(table.columns), "counts": table.to_numpy().tolist()}
+    return {"confusion": cells, "figures": _json(class_figures(units, classes, healthy=healthy, images=images))}
+
+
+def _types(nuclei: pd.DataFrame, images: pd.Series | None) -> dict[str, Any]:
+    """Nuclei by kind, and by type where no true muscle nucleus is left untold."""
+    kinds = nuclei.replace({"truth_class": _MUSCLE, "pred_class": _MUSCLE})
+    told = not (nuclei.truth_class == "muscle").any()
+    return {
+        "nucleus_kinds": _classes(kinds, NUCLEUS_KINDS, images),
+        "nucleus_types": _classes(nuclei, NUCLEUS_TYPES, images) if told else None,
+    }
+
+
+def _json(figures: dict[str, Figure]) -> dict[str, Any]:
+    return {name: {"value": figure.value, "ci95": figure.ci95, "n": figure.n} for name, figure in figures.items()}
