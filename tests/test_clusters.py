@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biopsy_analyzer.clusters import distance_to_necrosis, find_clusters
+from biopsy_analyzer.clusters import distance_to_necrosis, find_clusters, inside_necrosis
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.settings import ClusterSettings
 from biopsy_analyzer.tables import CLUSTERS
@@ -110,6 +110,12 @@ def test_distance_to_necrosis_by_hand(fibres_of, nuclei_of):
     np.testing.assert_allclose(distance_to_necrosis(nuclei, fibres, labels, GRID), [0.0, 10.0, 10.0])
     healthy = fibres.assign(state="normal")
     assert np.isnan(distance_to_necrosis(nuclei, healthy, labels, GRID)).all()
+
+
+def test_on_the_border_is_not_inside(fibres_of, nuclei_of):
+    nuclei = nuclei_of(["macrophage"] * 4, fibre_id=[1, 1, 1, 0], depth_um=[1.9, 2.0, np.nan, np.nan])
+    assert inside_necrosis(nuclei, fibres_of(["necrotic"])).tolist() == [False, True, True, False]
+    assert not inside_necrosis(nuclei, fibres_of(["normal"])).any()
 
 
 def test_nothing_gives_empty_typed_tables(fibres_of, nuclei_of):

@@ -14,6 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from biopsy_analyzer.classify.features import INSIDE_UM
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.settings import ClusterSettings
 from biopsy_analyzer.tables import CLUSTERS, NECROTIC_STATES, empty, typed
@@ -22,6 +23,11 @@ from biopsy_analyzer.tables import CLUSTERS, NECROTIC_STATES, empty, typed
 def necrotic_fibre_ids(fibres: pd.DataFrame) -> np.ndarray:
     """Ids of the assessable fibres that are necrotic or pale-fragmented."""
     return fibres.loc[fibres["assessable"] & fibres["state"].isin(NECROTIC_STATES), "fibre_id"].to_numpy()
+
+
+def inside_necrosis(nuclei: pd.DataFrame, fibres: pd.DataFrame) -> np.ndarray:
+    """Which nuclei lie inside a necrotic or pale-fragmented fibre, bool (n,); within 2 um of its border they count as on it."""
+    return (nuclei["fibre_id"].isin(necrotic_fibre_ids(fibres)) & ~(nuclei["depth_um"] < INSIDE_UM)).to_numpy()
 
 
 def distance_to_necrosis(nuclei: pd.DataFrame, fibres: pd.DataFrame, fibre_labels: np.ndarray, grid: PixelGrid) -> np.ndarray:
@@ -34,7 +40,7 @@ def distance_to_necrosis(nuclei: pd.DataFrame, fibres: pd.DataFrame, fibre_label
     if not len(nuclei) or not len(border):
         return np.full(len(nuclei), np.nan)
     distance, _ = cKDTree(border).query(nuclei[["y_um", "x_um"]].to_numpy())
-    return np.where(nuclei["fibre_id"].isin(ids), 0.0, distance)
+    return np.where(inside_necrosis(nuclei, fibres), 0.0, distance)
 
 
 def find_clusters(
@@ -51,11 +57,11 @@ def find_clusters(
         return empty(CLUSTERS), cluster_of
     cells = nuclei.iloc[member].reset_index(drop=True)
     dead = necrotic_fibre_ids(fibres)
-    touched = _touched(cells, dead, *_border(dead, fibre_labels, grid), settings.at_necrosis_um)
-    outside = ~cells["fibre_id"].isin(dead).to_numpy()
+    inside = inside_necrosis(cells, fibres)
+    touched = _touched(cells, inside, *_border(dead, fibre_labels, grid), settings.at_necrosis_um)
     group = _linked(cells[["y_um", "x_um"]].to_numpy(), settings.reach_um)
     at_necrosis = np.bincount(group, weights=[bool(ids) for ids in touched])
-    enough = (np.bincount(group, weights=outside) >= settings.min_cells) | (at_necrosis >= settings.min_cells_at_necrosis)
+    enough = (np.bincount(group, weights=~inside) >= settings.min_cells) | (at_necrosis >= settings.min_cells_at_necrosis)
     rows = [_describe(cells.iloc[np.flatnonzero(group == g)], touched, settings) for g in np.flatnonzero(enough)]
     found = np.flatnonzero(enough)
     order = sorted(range(len(rows)), key=lambda i: (rows[i]["y_um"], rows[i]["x_um"]))
@@ -87,10 +93,10 @@ def _border(ids: np.ndarray, labels: np.ndarray, grid: PixelGrid) -> tuple[np.nd
     return grid.to_um(np.stack([y, x], axis=1) + 0.5), labels[y, x]
 
 
-def _touched(cells: pd.DataFrame, dead: np.ndarray, border: np.ndarray, border_fibre: np.ndarray, reach_um: float) -> list[set[int]]:
+def _touched(cells: pd.DataFrame, inside: np.ndarray, border: np.ndarray, border_fibre: np.ndarray, reach_um: float) -> list[set[int]]:
     """For each cell the necrotic fibres that it lies in or within reach of."""
     own = cells["fibre_id"].to_numpy()
-    touched: list[set[int]] = [{int(i)} if inside else set() for i, inside in zip(own, np.isin(own, dead), strict=True)]
+    touched: list[set[int]] = [{int(i)} if within else set() for i, within in zip(own, inside, strict=True)]
     if len(border):
         near = cKDTree(border).query_ball_point(cells[["y_um", "x_um"]].to_numpy(), reach_um)
         for fibres, found in zip(touched, near, strict=True):

@@ -64,7 +64,7 @@ def count_nuclei(fibres: pd.DataFrame, nuclei: pd.DataFrame | None) -> pd.DataFr
         return fibres.assign(**dict.fromkeys(columns, np.nan))
     inside = nuclei[nuclei["fibre_id"] > 0]
     owner = inside["fibre_id"]
-    macrophage = (inside["type"] == "macrophage") & (inside["depth_um"] >= INSIDE_UM)
+    macrophage = (inside["type"] == "macrophage") & ~(inside["depth_um"] < INSIDE_UM)  # NaN: no border near
     per_fibre = pd.DataFrame(
         {
             "nuclei_count": owner.groupby(owner).size(),

@@ -96,7 +96,8 @@ def _reasons(nuclei: pd.DataFrame, seen: np.ndarray, dead: np.ndarray) -> list[s
 def _reason(fibre: int, depth: float, distance: float, eccentricity: float, area: float, kind: int, seen: float, dead: float) -> str:
     parts = [f"looks like {NUCLEUS_KINDS[kind]} ({seen:.2f})"]
     if fibre > 0:
-        parts.append(f"{depth:.1f} um under the border of fibre {fibre}" + (", which looks dead" if dead > 0.5 else ""))
+        place = f"{depth:.1f} um under the border of" if np.isfinite(depth) else "in"  # no border within the image
+        parts.append(f"{place} fibre {fibre}" + (", which looks dead" if dead > 0.5 else ""))
     elif np.isfinite(distance):
         parts.append(f"between fibres, {distance:.1f} um from the nearest")
     else:

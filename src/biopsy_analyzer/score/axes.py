@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from biopsy_analyzer.clusters import necrotic_fibre_ids
+from biopsy_analyzer.clusters import inside_necrosis
 from biopsy_analyzer.settings import ScoreSettings
 from biopsy_analyzer.tables import NECROTIC_STATES
 
@@ -54,7 +54,7 @@ def observe(fibres: pd.DataFrame, nuclei: pd.DataFrame, at_necrosis_um: float) -
     p_dying = (seen["p_necrotic"] + seen["p_pale_fragmented"]).to_numpy()
     regenerating = (seen["state"] == "regenerating").to_numpy(dtype=np.float64)
     p_regenerating = seen["p_regenerating"].to_numpy()
-    outside = ~nuclei["fibre_id"].isin(necrotic_fibre_ids(fibres)).to_numpy()
+    outside = ~inside_necrosis(nuclei, fibres)
     apart = outside & ~at_necrosis(nuclei, at_necrosis_um)
     counts = (outside & (nuclei["type"] == "lymphocyte").to_numpy()) | (apart & (nuclei["type"] == "macrophage").to_numpy())
     p_counts = outside * nuclei["p_lymphocyte"].to_numpy() + apart * nuclei["p_macrophage"].to_numpy()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from biopsy_analyzer.clusters import necrotic_fibre_ids
+from biopsy_analyzer.clusters import inside_necrosis
 from biopsy_analyzer.score.axes import at_necrosis
 from biopsy_analyzer.score.model import AreaFractions, ClusterCounts, FibreCounts, Inflammation, Spread
 from biopsy_analyzer.tables import FIBRE_STATES
@@ -61,7 +61,7 @@ def inflammation(
         return Inflammation(
             macrophages_per_mm2=None, macrophages_at_necrosis_per_mm2=None, lymphocytes_per_mm2=None, macrophages_in_necrotic_fibres=None
         )
-    inside = nuclei["fibre_id"].isin(necrotic_fibre_ids(fibres)).to_numpy()
+    inside = inside_necrosis(nuclei, fibres)
     macrophage, lymphocyte = ((nuclei["type"] == kind).to_numpy() for kind in ("macrophage", "lymphocyte"))
     near = at_necrosis(nuclei, at_necrosis_um)
     return Inflammation(
