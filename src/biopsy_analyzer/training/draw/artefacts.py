@@ -66,7 +66,8 @@ def _edge(canvas: Canvas, rng: np.random.Generator) -> None:
     """Hypercontracted, darker fibres towards one side: normal fibres at the cut edge."""
     rows, cols = np.indices(canvas.fibres.shape, dtype=np.float32)
     angle = rng.uniform(0, 2 * np.pi)
-    across = (rows / rows.shape[0] - 0.5) * np.sin(angle) + (cols / cols.shape[1] - 0.5) * np.cos(angle)
+    height, width = canvas.fibres.shape
+    across = (rows / height - 0.5) * np.sin(angle) + (cols / width - 0.5) * np.cos(angle)
     factor = 1 + rng.uniform(0.2, 0.8) / (1 + np.exp(-(across - rng.uniform(0.1, 0.4)) / 0.03))
     canvas.eosin *= factor.astype(np.float32)
 

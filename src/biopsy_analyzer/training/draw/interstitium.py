@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from scipy import ndimage
 
 from biopsy_analyzer.training.draw import layout as lay
 from biopsy_analyzer.training.draw.noise import fractal_noise, smooth_noise, streaks
 from biopsy_analyzer.training.draw.nuclei import LOOKS, Canvas, pick, stamp, tangents
-from biopsy_analyzer.training.draw.recipe import Recipe
+from biopsy_analyzer.training.draw.recipe import Recipe, often
 
 
 def fill_interstitium(canvas: Canvas, rng: np.random.Generator, recipe: Recipe) -> None:
@@ -34,9 +35,8 @@ def fill_interstitium(canvas: Canvas, rng: np.random.Generator, recipe: Recipe) 
         _infiltrate(canvas, rng)
 
 
-def _tessellate(
-    canvas: Canvas, rng: np.random.Generator, where: np.ndarray, spacing: float, jitter: float
-) -> tuple[np.ndarray, np.ndarray]:
+def _tessellate(rng: np.random.Generator, where: np.ndarray, spacing: float, jitter: float) -> tuple[np.ndarray, np.ndarray]:
+    """Cells of about `spacing` px that fill `where` (H, W): int32 labels and the distance to their borders."""
     points = lay.lattice(rng, where.shape, spacing, jitter)
     shift = np.stack([0.08 * spacing * smooth_noise(rng, where.shape, spacing * 0.7) for _ in (0, 1)])
     cells = lay.voronoi(points, rng.uniform(0, 0.25, len(points)) * spacing**2, where.shape, shift)
@@ -46,7 +46,7 @@ def _tessellate(
 
 def _fat(canvas: Canvas, rng: np.random.Generator) -> None:
     where = (canvas.zone == lay.FAT) & (canvas.fibres == 0)
-    _, distance = _tessellate(canvas, rng, where, rng.uniform(70, 150), 0.15)
+    _, distance = _tessellate(rng, where, rng.uniform(70, 150), 0.15)
     canvas.eosin[where] = (rng.uniform(0.15, 0.35) * np.exp(-((distance / 1.6) ** 2)))[where]
     canvas.haematoxylin[where] = 0
 
@@ -55,7 +55,7 @@ def _infiltrate(canvas: Canvas, rng: np.random.Generator) -> None:
     """Packed mononuclear cells, each with a little cytoplasm and a pale seam: no fibres, however much they tile."""
     where = (canvas.zone == lay.INFILTRATE) & (canvas.fibres == 0)
     spacing = rng.uniform(15, 30)
-    cells, distance = _tessellate(canvas, rng, where, spacing, 0.2)
+    cells, distance = _tessellate(rng, where, spacing, 0.2)
     tint = rng.normal(1, 0.2, cells.max() + 1)[cells]
     seam = 1 - rng.uniform(0.4, 1) * np.exp(-((distance / rng.uniform(1.0, 2.2)) ** 2))
     canvas.eosin[where] = (rng.uniform(0.1, 0.45) * tint * seam)[where]
@@ -68,23 +68,24 @@ def _infiltrate(canvas: Canvas, rng: np.random.Generator) -> None:
     centre = np.column_stack([np.bincount(cells.ravel(), i.ravel(), minlength=labels[-1] + 1)[labels] / count for i in (rows, cols)]) + 0.5
     centre = centre[count > 0.3 * spacing**2] + rng.normal(0, 0.1 * spacing, (int((count > 0.3 * spacing**2).sum()), 2))
     lymphocytes = rng.random(len(centre)) < rng.choice([0.05, 0.3, 0.9], p=[0.5, 0.3, 0.2])
-    cluster = canvas.next_cluster
-    canvas.next_cluster += 1
+    cluster = next(canvas.cluster_numbers)
     for chosen, look in ((lymphocytes, "lymphocyte"), (~lymphocytes, "macrophage")):
         stamp(canvas, rng, LOOKS[look], centre[chosen], rng.uniform(0, np.pi, int(chosen.sum())), owner=-1, cluster=cluster)
 
 
-def draw_structures(canvas: Canvas, rng: np.random.Generator, structures: list[lay.Structure], perivascular: float) -> None:
+def draw_structures(section: Canvas, rng: np.random.Generator, structures: list[lay.Structure], perivascular: float) -> None:
     """Vessels with wall, lumen and red cells; nerves; spindles with intrafusal fibres, which are no fibres of the count."""
-    for s in structures:
-        radius = lay.ellipse_radius(canvas.fibres.shape, s, smooth_noise(rng, canvas.fibres.shape, 50))
+    for structure in structures:
+        box = structure.box(section.fibres.shape)
+        canvas, s = section.window(box), structure.within(box)
+        if min(canvas.fibres.shape) < 8:
+            continue
+        radius = lay.ellipse_radius(s, smooth_noise(rng, canvas.fibres.shape, 50))
         {"vessel": _vessel, "nerve": _nerve, "spindle": _spindle}[s.kind](canvas, rng, s, radius)
         if s.kind == "vessel" and rng.random() < perivascular:
             ring = (radius > 0.95) & (radius < 1 + rng.uniform(0.3, 1.2)) & (canvas.fibres == 0)
-            cluster = canvas.next_cluster
-            canvas.next_cluster += 1
             spots = pick(rng, ring, int(rng.uniform(0.1, 0.5) * ring.sum() / (14 * 14)) + 4)
-            stamp(canvas, rng, LOOKS["lymphocyte"], spots, rng.uniform(0, 3, len(spots)), owner=-1, cluster=cluster)
+            stamp(canvas, rng, LOOKS["lymphocyte"], spots, rng.uniform(0, 3, len(spots)), owner=-1, cluster=next(canvas.cluster_numbers))
 
 
 def _around(s: lay.Structure, spots: np.ndarray) -> np.ndarray:
@@ -136,7 +137,7 @@ def _spindle(canvas: Canvas, rng: np.random.Generator, s: lay.Structure, radius:
 
 def red_cells(canvas: Canvas, rng: np.random.Generator, where: np.ndarray, fill: float) -> None:
     """Fill `where` with red cells: packed discs of 5-7 um with a paler middle."""
-    cells, distance = _tessellate(canvas, rng, where, rng.uniform(9, 13), 0.15)
+    cells, distance = _tessellate(rng, where, rng.uniform(9, 13), 0.15)
     chosen = (rng.random(cells.max() + 1) < fill)[cells] & (cells > 0) & (distance > 0.6)
     canvas.red[chosen] = (rng.uniform(0.3, 0.9) * (0.75 + 0.1 * np.minimum(distance, 4)))[chosen]
 
@@ -154,7 +155,7 @@ def interstitial_cells(canvas: Canvas, rng: np.random.Generator, recipe: Recipe,
     stamp(canvas, rng, LOOKS["fibroblast"], spots, tangents(canvas, spots, rng, 0.4), owner=-1)
     spots = pick(rng, between, int(rng.poisson(recipe.lymphocytes_per_mm2 * mm2)))
     stamp(canvas, rng, LOOKS["lymphocyte"], spots, rng.uniform(0, 3, len(spots)), owner=-1)
-    for _ in range(recipe.endomysial_foci):
+    for _ in range(often(rng, recipe.endomysial_foci, shape)):
         _focus(canvas, rng, between, np.array([rng.uniform(0, n) for n in shape]))
     _hug(canvas, rng, recipe, stages_dead, between)
 
@@ -163,8 +164,7 @@ def _focus(canvas: Canvas, rng: np.random.Generator, between: np.ndarray, centre
     rows, cols = np.indices(between.shape, dtype=np.float32)
     near = between & (np.hypot(rows - centre[0], cols - centre[1]) < rng.uniform(30, 110))
     number = min(int(rng.integers(6, 60)), int(near.sum() / 150))
-    cluster = canvas.next_cluster
-    canvas.next_cluster += 1
+    cluster = next(canvas.cluster_numbers)
     mostly = rng.choice([0.95, 0.5], p=[0.7, 0.3])
     for look, share in (("lymphocyte", mostly), ("macrophage", 1 - mostly)):
         spots = pick(rng, near, round(share * number))
@@ -173,14 +173,15 @@ def _focus(canvas: Canvas, rng: np.random.Generator, between: np.ndarray, centre
 
 def _hug(canvas: Canvas, rng: np.random.Generator, recipe: Recipe, dead: np.ndarray, between: np.ndarray) -> None:
     """Macrophages in a seam around each dead fibre."""
+    boxes = ndimage.find_objects(canvas.fibres)
     for label in np.flatnonzero(dead):
         if rng.random() < 0.35:
             continue
-        fibre = (canvas.fibres == label).astype(np.uint8)
-        near = cv2.dilate(fibre, np.ones((19, 19), np.uint8)).astype(bool) & between
-        cluster = canvas.next_cluster
-        canvas.next_cluster += 1
+        box = tuple(slice(max(0, b.start - 10), b.stop + 10) for b in boxes[label - 1])
+        near = cv2.dilate((canvas.fibres[box] == label).astype(np.uint8), np.ones((19, 19), np.uint8)).astype(bool) & between[box]
+        cluster = next(canvas.cluster_numbers)
         spots = pick(rng, near, min(int(rng.poisson(recipe.macrophages_per_necrotic)), int(near.sum() / 110)))
+        spots = spots + np.array([box[0].start, box[1].start])
         stamp(canvas, rng, LOOKS["macrophage"], spots, tangents(canvas, spots, rng, 0.5), owner=-1, cluster=cluster)
 
 

@@ -5,14 +5,14 @@ All lengths here are px of the drawing (0.5 um/px unless the section says otherw
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
 from biopsy_analyzer.training.draw.noise import smooth_noise
-from biopsy_analyzer.training.draw.recipe import Recipe
+from biopsy_analyzer.training.draw.recipe import Recipe, often
 
 ENDOMYSIUM, PERIMYSIUM, FAT, VESSEL, NERVE, INFILTRATE, GLASS = range(1, 8)
 
@@ -28,6 +28,15 @@ class Structure:
     inner: float  # lumen of a vessel
     angle: float
     stretch: float
+
+    def box(self, shape: tuple[int, int]) -> tuple[slice, slice]:
+        """The part of a section of `shape` in which it and what surrounds it lies."""
+        reach = 3.2 * self.radius
+        return tuple(slice(max(0, int(c - reach)), min(n, max(1, int(c + reach)))) for c, n in zip((self.y, self.x), shape, strict=True))  # type: ignore[return-value]
+
+    def within(self, box: tuple[slice, slice]) -> Structure:
+        """The same, placed in the coordinates of `box`."""
+        return replace(self, y=self.y - box[0].start, x=self.x - box[1].start)
 
 
 @dataclass
@@ -45,16 +54,31 @@ class Layout:
     structures: list[Structure] = field(default_factory=list)
 
 
+_BLOCK = 4
+
+
 def voronoi(points: np.ndarray, weights: np.ndarray, shape: tuple[int, int], shift: np.ndarray) -> np.ndarray:
     """Power diagram of `points` (n, 2) as int32 labels 1..n, on coordinates moved by `shift` (2, H, W) px.
 
-    A power diagram is the nearest neighbour among points lifted by sqrt(max weight - weight).
+    A power diagram is the nearest neighbour among points lifted by sqrt(max weight - weight). Cells are convex, so a block of
+    4 x 4 px whose corners agree is all of one cell: only the other blocks' pixels are asked for one by one.
     """
-    lift = np.sqrt(weights.max() - weights)
-    rows, cols = np.indices(shape, dtype=np.float32)
-    query = np.stack([(rows + shift[0]).ravel(), (cols + shift[1]).ravel(), np.zeros(rows.size, np.float32)], 1)
-    _, nearest = cKDTree(np.column_stack([points, lift])).query(query)
-    return (nearest + 1).reshape(shape).astype(np.int32)
+    tree = cKDTree(np.column_stack([points, np.sqrt(weights.max() - weights)]))
+
+    def nearest(rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+        at = (np.minimum(rows, shape[0] - 1), np.minimum(cols, shape[1] - 1))  # the last corners lie outside
+        query = np.column_stack([rows + shift[0][at], cols + shift[1][at], np.zeros(len(rows))])
+        return (tree.query(query)[1] + 1).astype(np.int32)
+
+    counts = [-(-n // _BLOCK) for n in shape]
+    corner_rows, corner_cols = (a.ravel() * _BLOCK for a in np.indices((counts[0] + 1, counts[1] + 1)))
+    corners = nearest(corner_rows, corner_cols).reshape(counts[0] + 1, counts[1] + 1)
+    first = corners[:-1, :-1]
+    uniform = (first == corners[1:, :-1]) & (first == corners[:-1, 1:]) & (first == corners[1:, 1:])
+    labels = np.where(uniform, first, 0).repeat(_BLOCK, 0).repeat(_BLOCK, 1)[: shape[0], : shape[1]]
+    rows, cols = np.nonzero(labels == 0)
+    labels[rows, cols] = nearest(rows, cols)
+    return labels
 
 
 def lattice(rng: np.random.Generator, shape: tuple[int, int], spacing: float, jitter: float) -> np.ndarray:
@@ -108,7 +132,7 @@ def _structures(rng: np.random.Generator, shape: tuple[int, int], recipe: Recipe
     found = []
     candidates = np.argwhere(perimysium > -8)
     for kind, count in recipe.structures.items():
-        for _ in range(count):
+        for _ in range(often(rng, count, shape)):
             y, x = candidates[rng.integers(len(candidates))] if len(candidates) else rng.uniform(0, shape)
             radius = {"vessel": rng.uniform(14, 70), "nerve": rng.uniform(30, 110), "spindle": rng.uniform(60, 130)}[kind]
             stretch = rng.uniform(0.5, 1) if kind != "nerve" else rng.uniform(0.35, 1)
@@ -116,9 +140,9 @@ def _structures(rng: np.random.Generator, shape: tuple[int, int], recipe: Recipe
     return found
 
 
-def ellipse_radius(shape: tuple[int, int], s: Structure, wobble: np.ndarray) -> np.ndarray:
-    """Distance from the structure's centre over its radius (1 on its outline), with the outline moved by `wobble`."""
-    rows, cols = np.indices(shape, dtype=np.float32)
+def ellipse_radius(s: Structure, wobble: np.ndarray) -> np.ndarray:
+    """Distance from the structure's centre over its radius (1 on its outline), with the outline moved by `wobble` (H, W)."""
+    rows, cols = np.indices(wobble.shape, dtype=np.float32)
     dy, dx = rows - s.y, cols - s.x
     along, across = dx * np.cos(s.angle) + dy * np.sin(s.angle), -dx * np.sin(s.angle) + dy * np.cos(s.angle)
     return np.sqrt(along**2 + (across / s.stretch) ** 2) / s.radius * (1 + 0.12 * wobble)
@@ -139,9 +163,10 @@ def lay_out(rng: np.random.Generator, shape: tuple[int, int], recipe: Recipe) ->
     if recipe.infiltrate_share:
         zone[smooth_noise(rng, shape, 170) + 0.25 * smooth_noise(rng, shape, 25) > 1.6 - 2.4 * recipe.infiltrate_share] = INFILTRATE
     for s in structures:
-        radius = ellipse_radius(shape, s, wobble)
-        zone[(radius < 1.25) & (zone != GLASS)] = PERIMYSIUM
-        zone[radius < 1] = VESSEL if s.kind == "vessel" else NERVE
+        box = s.box(shape)
+        part, radius = zone[box], ellipse_radius(s.within(box), wobble[box])
+        part[(radius < 1.25) & (part != GLASS)] = PERIMYSIUM
+        part[radius < 1] = VESSEL if s.kind == "vessel" else NERVE
     if recipe.glass_edge:
         angle, offset = rng.uniform(0, 2 * np.pi), rng.uniform(0.05, 0.45)
         rows, cols = np.indices(shape, dtype=np.float32)
@@ -196,7 +221,7 @@ def _fibres(
 
 
 def _split_some(rng: np.random.Generator, cells: np.ndarray, count: int, recipe: Recipe) -> int:
-    """Cut some cells in two along a line through their middle (split fibres, nearly touching halves); the new number of labels, 0 among them."""
+    """Cut some cells in two along a line through their middle; the new number of labels, 0 among them."""
     chosen = np.flatnonzero(rng.random(count) < recipe.split_share)
     next_label = count
     for label in chosen[chosen > 0]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -27,7 +29,7 @@ class Look:
     cytoplasm: tuple[float, float] = (0, 0)  # haematoxylin and eosin in it
 
 
-# Sizes after ../shared/pathology.md's table: lymphocyte nucleus ~7 um, macrophage a 12-20 um cell, regenerating nuclei large and vesicular.
+# Sizes: lymphocyte nucleus ~7 um, macrophage a 12-20 um cell, regenerating nuclei large and vesicular.
 LOOKS = {
     "peripheral": Look(MUSCLE, (7, 14), (0.25, 0.55), (0.5, 1.2), (0.0, 0.4), 0.15, 0.15, 0.1),
     "internal": Look(MUSCLE, (6.5, 12), (0.45, 0.95), (0.4, 1.1), (0.0, 0.5), 0.18, 0.35, 0.1),
@@ -64,7 +66,12 @@ class Canvas:
     kinds: list[int] = field(default_factory=list)
     owners: list[int] = field(default_factory=list)
     clusters: list[int] = field(default_factory=list)
-    next_cluster: int = 1
+    cluster_numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def window(self, box: tuple[slice, slice]) -> Canvas:
+        """The part in `box`: what is drawn there is drawn here, lists and numbers are shared."""
+        rasters = ("haematoxylin", "eosin", "red", "fibres", "depth", "zone", "nuclei", "ignore")
+        return replace(self, **{name: getattr(self, name)[box] for name in rasters})
 
 
 def stamp(
@@ -153,6 +160,14 @@ def pick(rng: np.random.Generator, allowed: np.ndarray, count: int) -> np.ndarra
         return np.zeros((0, 2))
     chosen = rng.choice(spots, min(int(count), len(spots)), replace=False)
     return np.column_stack(np.unravel_index(chosen, allowed.shape)) + 0.5
+
+
+def pick_in_fibre(
+    rng: np.random.Generator, canvas: Canvas, label: int, box: tuple[slice, slice], allowed: np.ndarray, count: int
+) -> np.ndarray:
+    """Like `pick`, inside fibre `label`, whose bounding box is `box`: cost grows with the fibre, not with the section."""
+    spots = pick(rng, (canvas.fibres[box] == label) & allowed[box], count)
+    return spots + np.array([box[0].start, box[1].start])
 
 
 def tangents(canvas: Canvas, yx: np.ndarray, rng: np.random.Generator, spread: float = 0.2) -> np.ndarray:

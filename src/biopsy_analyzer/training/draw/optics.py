@@ -59,9 +59,13 @@ def expose(od: np.ndarray, rng: np.random.Generator, spread: float = 1.0) -> np.
         image += _noise(image.shape, rng, spread)
     image = np.clip(image, 0, 255).astype(np.uint8)
     if rng.random() < 0.6:
-        quality = int(rng.integers(95 - round(65 * spread), 96))
-        image = cv2.imdecode(cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)[..., ::-1]
+        image = _compressed(image, int(rng.integers(95 - round(65 * spread), 96)))
     return np.ascontiguousarray(image)
+
+
+def _compressed(image: np.ndarray, quality: int) -> np.ndarray:
+    _, jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR))[..., ::-1]
 
 
 def _shading(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

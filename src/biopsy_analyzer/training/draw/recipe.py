@@ -91,7 +91,10 @@ def _disease_shares(rng: np.random.Generator, disease: str) -> dict[str, float]:
 
 
 def draw_recipe(rng: np.random.Generator, difficulty: Difficulty = "usual", disease: str | None = None) -> Recipe:
-    """A recipe at random. `clean`: no artefacts, clear gaps, text-book damage; `usual`: what a routine lab sends; `hard`: the worst of it."""
+    """A recipe at random.
+
+    `clean`: no artefacts, clear gaps, text-book damage; `usual`: what a routine lab sends; `hard`: the worst of it.
+    """
     level = DIFFICULTIES.index(difficulty)
     disease = disease or str(rng.choice(DISEASES, p=[0.25, 0.25, 0.15, 0.15, 0.08, 0.12]))
     fibre_um = float(np.clip(rng.lognormal(np.log(46), 0.36), 20, 105))
@@ -136,3 +139,9 @@ def draw_recipe(rng: np.random.Generator, difficulty: Difficulty = "usual", dise
         holes_share=float(rng.choice([0.0, 0.2, 0.8], p=[1 - 1.6 * odds, 0.8 * odds, 0.8 * odds])),
         artefacts=artefacts,
     )
+
+
+def often(rng: np.random.Generator, count: int, shape: tuple[int, int]) -> int:
+    """How many of a thing that comes `count` times in 512 x 512 px come in `shape`: as stated up to that size, Poisson above."""
+    patches = shape[0] * shape[1] / 512**2
+    return count if patches <= 1.5 else int(rng.poisson(count * patches))

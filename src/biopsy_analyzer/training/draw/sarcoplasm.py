@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 
 from biopsy_analyzer.training.draw.noise import fractal_noise, smooth_noise
-from biopsy_analyzer.training.draw.nuclei import LOOKS, Canvas, pick, stamp, tangents
+from biopsy_analyzer.training.draw.nuclei import LOOKS, Canvas, pick, pick_in_fibre, stamp, tangents
 from biopsy_analyzer.training.draw.recipe import STAGES, Recipe
 
 NORMAL, NECROTIC, PALE_FRAGMENTED, REGENERATING, UNASSESSABLE = 1, 2, 3, 4, 5
@@ -55,7 +56,7 @@ def fill_fibres(canvas: Canvas, rng: np.random.Generator, recipe: Recipe, stages
     scale("ghost", 0.06, 0.3)
     scale("regenerating", 0.55, 1.0)
     haematoxylin[at("dusky")] += (0.02 + 0.13 * strength * rng.random(count))[at("dusky")]
-    # the measured weak end: +0.06 to +0.14 over ordinary fibres on real sections (../shared/training.md)
+    # the measured weak end: +0.06 to +0.14 over ordinary fibres on real sections
     haematoxylin[at("regenerating")] += (0.04 + 0.2 * strength * rng.random(count))[at("regenerating")]
     for stage, amount in (
         ("pale", 0.2),
@@ -131,17 +132,19 @@ def fibre_nuclei(canvas: Canvas, rng: np.random.Generator, recipe: Recipe, stage
     middle = canvas.depth > 0.55 * deepest[canvas.fibres]
     regenerating = stages == STAGES.index("regenerating") + 1
     internal = alive & ~regenerating & (rng.random(count + 1) < recipe.internal_share) & (deepest > 14)
+    boxes = ndimage.find_objects(canvas.fibres)
     for chosen, look, most in ((internal, "internal", 3), (regenerating, "regenerating", 4)):
         for label in np.flatnonzero(chosen):
-            spots = pick(rng, (canvas.fibres == label) & middle, int(rng.integers(1, most)))
+            spots = pick_in_fibre(rng, canvas, int(label), boxes[label - 1], middle, int(rng.integers(1, most)))
             stamp(canvas, rng, LOOKS[look], spots, rng.uniform(0, np.pi, len(spots)))
-    _invade(canvas, rng, stages, area)
+    _invade(canvas, rng, stages, area, boxes)
 
 
-def _invade(canvas: Canvas, rng: np.random.Generator, stages: np.ndarray, area: np.ndarray) -> None:
+def _invade(canvas: Canvas, rng: np.random.Generator, stages: np.ndarray, area: np.ndarray, boxes: list) -> None:
+    inside = canvas.depth > 2
     for stage, low, high in (("phagocytosed", 0.15, 0.9), ("ghost", 0.0, 0.35)):
         for label in np.flatnonzero(stages == STAGES.index(stage) + 1):
             room = area[label] * canvas.um_per_px**2 / 110  # um2 that a macrophage takes when packed
             number = max(2 if stage == "phagocytosed" else 0, round(room * rng.uniform(low, high)))
-            spots = pick(rng, (canvas.fibres == label) & (canvas.depth > 2), number)
+            spots = pick_in_fibre(rng, canvas, int(label), boxes[label - 1], inside, number)
             stamp(canvas, rng, LOOKS["macrophage"], spots, rng.uniform(0, np.pi, len(spots)), owner=int(label))

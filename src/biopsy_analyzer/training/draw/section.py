@@ -62,9 +62,10 @@ def draw_section(
     drawn_recipe = draw_recipe(rng, difficulty, disease)  # drawn in any case: what follows keeps its random state
     recipe = recipe or drawn_recipe
     plan = lay.lay_out(rng, shape_px, recipe)
-    empty = [np.zeros(shape_px, np.float32) for _ in range(3)]
     canvas = Canvas(
-        *empty,
+        haematoxylin=np.zeros(shape_px, np.float32),
+        eosin=np.zeros(shape_px, np.float32),
+        red=np.zeros(shape_px, np.float32),
         fibres=plan.fibres,
         depth=plan.depth,
         zone=plan.zone,
