@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from biopsy_analyzer.stain import RUIFROK, estimate_vectors, optical_density, separate
 
 

@@ -40,7 +40,7 @@ def to_rgb(
 ) -> np.ndarray:
     """Pixels (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8 or uint16, as RGB uint8 (H, W, 3)."""
     if photometric == 3 and colormap is not None:
-        pixels = np.moveaxis(colormap, 0, -1)[pixels.reshape(pixels.shape[:2])]
+        pixels = np.moveaxis(colormap >> 8, 0, -1).astype(np.uint8)[pixels.reshape(pixels.shape[:2])]
     if pixels.dtype == np.uint16:
         pixels = ((pixels.astype(np.uint32) * 255 + 32768) >> 16).astype(np.uint8)
     if pixels.ndim == 2 or pixels.shape[2] == 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 import threading
 from collections import OrderedDict
 from pathlib import Path
@@ -14,10 +13,10 @@ import tifffile
 
 from biopsy_analyzer.errors import NotASlide
 from biopsy_analyzer.slide.convert import check_format, to_rgb
+from biopsy_analyzer.slide.directories import check_directories
 from biopsy_analyzer.slide.pixel_size import Stated, from_aperio, from_ome, from_resolution
 from biopsy_analyzer.slide.plain import ArrayLevel, check_budget
 
-MAX_PAGES = 1000
 MAX_TILE_PX = 4096 * 4096
 MAX_SIDE_PX = 1_000_000
 CACHE_BYTES = 128 * 2**20
@@ -76,8 +75,8 @@ class TiledLevel:
             return white
         try:
             data = os.pread(self._handle, count, offset)
-            if page.compression == tifffile.COMPRESSION.JPEG and _jpeg_px(data) > MAX_TILE_PX:
-                raise ValueError("a tile larger than it says")
+            if page.compression == tifffile.COMPRESSION.JPEG and _jpeg_shape(data) != self.tile:
+                raise ValueError("a tile of another size")  # also keeps a small file from decoding to gigabytes
             segment, _, _ = self._decoder(data, index, jpegtables=self._tables, jpegheader=self._header)
             pixels = to_rgb(np.asarray(segment)[0], page.photometric, page.colormap, 1 in page.extrasamples, self.has_alpha)
             white[: pixels.shape[0], : pixels.shape[1]] = pixels[: self.tile[0], : self.tile[1]]
@@ -92,15 +91,15 @@ class TiledLevel:
             raise NotASlide(f"{self.name}: damaged, {found}. Copy it again.") from error
 
 
-def _jpeg_px(data: bytes) -> int:
-    """Pixels that a JPEG says it holds; 0 where its frame header is not found."""
+def _jpeg_shape(data: bytes) -> tuple[int, int] | None:
+    """(height, width) that a JPEG says it has; None where its frame header is not found."""
     at = 2
     while at + 9 < len(data) and data[at] == 0xFF:
         marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(data[at + 5 : at + 7], "big") * int.from_bytes(data[at + 7 : at + 9], "big")
+            return int.from_bytes(data[at + 5 : at + 7], "big"), int.from_bytes(data[at + 7 : at + 9], "big")
         at += 2 + length
-    return 0
+    return None
 
 
 class Tiff:
@@ -147,8 +146,8 @@ class Tiff:
         if page.is_tiled and page.planarconfig == 1:
             if page.tilelength * page.tilewidth > MAX_TILE_PX:
                 raise NotASlide(f"{self.name}: tiles of {page.tilewidth} x {page.tilelength} px, up to 4096 x 4096 is wanted. Convert it.")
-            if len(page.dataoffsets) < -(-height // page.tilelength) * -(-width // page.tilewidth):
-                raise NotASlide(f"{self.name}: damaged, it lists too few tiles. Copy it again.")
+            if len(page.dataoffsets) != -(-height // page.tilelength) * -(-width // page.tilewidth):
+                raise NotASlide(f"{self.name}: damaged, its list of tiles does not fit its size. Copy it again.")
             return TiledLevel(page, self.name, _has_alpha(page))
         check_budget(self.name, height, width)
         pixels = page.asarray()
@@ -193,30 +192,3 @@ def _stated(page: Any) -> list[Stated]:
 def _ratio(value: Any) -> float:
     numerator, denominator = value
     return numerator / denominator if denominator else 0.0
-
-
-def check_directories(path: Path) -> None:
-    """NotASlide if the chain of image directories leaves the file, loops, or is longer than any slide's: found in a few reads."""
-    size = path.stat().st_size
-    with open(path, "rb") as file:
-        head = file.read(16)
-        order = "<" if head[:2] == b"II" else ">"
-        big = head[2:4] in (b"+\x00", b"\x00+")
-        count_format, entry_bytes, next_format = ("Q", 20, "Q") if big else ("H", 12, "I")
-        if len(head) < 16:
-            raise NotASlide(f"{path.name}: cut off after {size} bytes. Copy it again.")
-        (offset,) = struct.unpack_from(order + next_format, head, 8 if big else 4)
-        seen: set[int] = set()
-        while offset:
-            if offset in seen or len(seen) >= MAX_PAGES:
-                raise NotASlide(f"{path.name}: its image directories run in a circle or are more than {MAX_PAGES}. Copy it again.")
-            seen.add(offset)
-            count_bytes, next_bytes = struct.calcsize(order + count_format), struct.calcsize(order + next_format)
-            file.seek(min(offset, size))
-            raw = file.read(count_bytes)
-            count = struct.unpack(order + count_format, raw)[0] if len(raw) == count_bytes else 0
-            end = offset + count_bytes + count * entry_bytes
-            if not 0 < count <= 4096 or end + next_bytes > size:
-                raise NotASlide(f"{path.name}: cut off or damaged, an image directory is outside the file. Copy it again.")
-            file.seek(end)
-            (offset,) = struct.unpack(order + next_format, file.read(next_bytes))
