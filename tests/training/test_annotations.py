@@ -14,6 +14,7 @@ from biopsy_analyzer.training.annotations import (
     PATCH_PX,
     annotated_patches,
     dsb_patches,
+    pack,
     rasterise,
     read_annotations,
     write_bank,
@@ -140,6 +141,13 @@ def test_nucleus_images_are_brought_to_one_size_and_split(tmp_path: Path) -> Non
     areas = np.bincount(train[0]["nuclei"].ravel())[1:]
     np.testing.assert_allclose(np.sqrt(4 / np.pi * areas) * 0.5, 7.5, rtol=0.03)
     assert set(np.unique(train[0]["kinds"])) == {0, 255}
+    packed = list(pack(train))
+    assert len(packed) == 1
+    assert packed[0]["nuclei"].max() == 2 * 8
+    assert np.bincount(packed[0]["nuclei"].ravel())[1:].tolist() == areas.tolist() * 8
+    assert (~packed[0]["ignore"]).sum() == 8 * (~train[0]["ignore"]).sum()
+    assert {int(value) for value in np.unique(packed[0]["rgb"])} >= {int(patch["rgb"][5, 5, 0]) for patch in train}
+    assert list(pack([])) == []
     rows = np.flatnonzero(~train[0]["ignore"].all(axis=1))
     assert rows[-1] + 1 == len(rows) == pytest.approx(60 * np.sqrt(areas.mean() / (labels == 1).sum()), abs=1)
 

@@ -185,6 +185,32 @@ def dsb_patches(folder: Path | str, *, held_out: bool = False) -> Iterator[dict[
                 yield {"rgb": slide.read(_patch_grid(origin)), **_nuclei_truth(labels, um_per_px, origin)}
 
 
+def pack(patches: Iterable[dict[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
+    """Patches that are mostly padding moved together onto fewer, side by side in rows, so that training crops aren't empty.
+
+    What a patch holds must lie at its top left, as `dsb_patches` gives it. Nucleus labels are renumbered; fibres aren't kept.
+    """
+    page: dict[str, np.ndarray] | None = None
+    top = left = row = 0
+    for patch in patches:
+        height, width = (int(np.flatnonzero(~patch["ignore"].all(axis=axis)).max()) + 1 for axis in (1, 0))
+        if left + width > PATCH_PX:
+            top, left, row = top + row, 0, 0
+        if page is None or top + height > PATCH_PX:
+            if page is not None:
+                yield page
+            page, top, left, row = _nuclei_truth(np.zeros((0, 0), np.uint16), 1.0, (0, 0)), 0, 0, 0
+            page["rgb"] = np.full((PATCH_PX, PATCH_PX, 3), 255, np.uint8)
+        last = page["nuclei"].max()
+        for key in ("rgb", "states", "nuclei", "kinds", "ignore"):
+            page[key][top : top + height, left : left + width] = patch[key][:height, :width]
+        nuclei = page["nuclei"][top : top + height, left : left + width]
+        nuclei[nuclei > 0] += last
+        left, row = left + width, max(row, height)
+    if page is not None:
+        yield page
+
+
 def write_bank(patches: Iterable[dict[str, np.ndarray]], folder: Path | str) -> int:
     """Write patches as a training bank and return their number N; UsageError without any.
 
