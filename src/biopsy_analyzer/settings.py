@@ -45,7 +45,7 @@ class SegmentSettings(_Group):
     )
     min_fibre_um2: float = Field(60.0, ge=0, description="um2; smaller finds are dropped (a fibre of 9 um). Prior.")
     nucleus_threshold: float = Field(0.5, gt=0, lt=1, description="Probability; nucleus foreground. Prior.")
-    nucleus_seed: float = Field(0.25, gt=0, lt=1, description="Relative depth above which seeds lie. 0.25 beat 0.15, 0.35 and 0.45 on drawn maps.")
+    nucleus_seed: float = Field(0.25, gt=0, lt=1, description="As fibre_seed. 0.25 beat 0.15, 0.35 and 0.45 on drawn maps.")
     nucleus_join: float = Field(0.5, gt=0, description="As fibre_join, for nuclei. 0.4-0.6 measured alike on drawn maps.")
     min_nucleus_um2: float = Field(8.0, ge=0, description="um2; smaller finds are dropped. Prior.")
     max_nucleus_um_per_px: float = Field(0.75, gt=0, description="um/px; coarser images show no nuclei well enough: null with a warning. Prior.")

@@ -58,7 +58,7 @@ def pool_maps(labels: np.ndarray, maps: np.ndarray) -> np.ndarray:
     """Mean of each map over each label, float64 (n, C): labels int32 (H, W), maps (C, H, W); no labels: (0, C)."""
     runs = Runs(labels)
     area = runs.total(runs.width)
-    return np.stack([runs.pixel_total(channel) / area for channel in maps], axis=1)
+    return np.array([runs.pixel_total(channel) / area for channel in maps]).reshape(len(maps), runs.n).T
 
 
 def _mean_and_spread(runs: Runs, area: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -85,7 +85,8 @@ def _hulls(runs: Runs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     points = np.stack([np.stack(corner, axis=1) for corner in corners], axis=1).astype(np.int32)
     ends = np.searchsorted(runs.label[order], np.arange(1, runs.n + 1), side="right")
     sizes = [_hull_size(part.reshape(-1, 2)) for part in np.split(points, ends[:-1])]
-    return tuple(np.array(sizes).T / [[4], [2], [2]])  # type: ignore[return-value]
+    area, narrowest, widest = np.array(sizes).T
+    return area / 4, narrowest / 2, widest / 2
 
 
 def _hull_size(points: np.ndarray) -> tuple[float, float, float]:

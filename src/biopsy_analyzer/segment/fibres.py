@@ -8,6 +8,9 @@ from biopsy_analyzer.segment.clean import clean
 from biopsy_analyzer.segment.split import split
 from biopsy_analyzer.settings import SegmentSettings
 
+SMOOTHING_PX = 1.0
+"""Sigma of the smoothing of depth. On drawn maps at 0.8 um/px 1 px beat 2 px, which loses fibres of 20 um."""
+
 SEED_SHARE = 0.1
 """A seed covers at least this share of the smallest object's area; ideally it covers (1 - seed)^2 of it, 0.4. Prior."""
 
@@ -21,6 +24,11 @@ def fibre_labels(maps: np.ndarray, um_per_px: float, settings: SegmentSettings) 
     """
     min_px = settings.min_fibre_um2 / um_per_px**2
     labels = split(
-        maps[0] >= settings.fibre_threshold, maps[1], seed=settings.fibre_seed, min_seed_px=SEED_SHARE * min_px, join=settings.fibre_join
+        maps[0] >= settings.fibre_threshold,
+        maps[1],
+        smoothing_px=SMOOTHING_PX,
+        seed=settings.fibre_seed,
+        min_seed_px=SEED_SHARE * min_px,
+        join=settings.fibre_join,
     )
     return clean(labels, min_px)

@@ -8,6 +8,9 @@ from biopsy_analyzer.segment.clean import clean
 from biopsy_analyzer.segment.split import split
 from biopsy_analyzer.settings import SegmentSettings
 
+SMOOTHING_PX = 0.5
+"""Sigma of the smoothing of depth. On drawn maps at 0.5 um/px 0.5 px beat 1 px, which loses thin nuclei."""
+
 SEED_SHARE = 0.1
 """A seed covers at least this share of the smallest object's area. Prior."""
 
@@ -22,6 +25,7 @@ def nucleus_labels(maps: np.ndarray, um_per_px: float, settings: SegmentSettings
     labels = split(
         maps[0] >= settings.nucleus_threshold,
         maps[1],
+        smoothing_px=SMOOTHING_PX,
         seed=settings.nucleus_seed,
         min_seed_px=SEED_SHARE * min_px,
         join=settings.nucleus_join,

@@ -8,27 +8,25 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from skimage.segmentation import watershed
 
-SMOOTHING_PX = 1.0
-"""Sigma of the smoothing of depth: noise of single pixels makes seeds. On drawn maps 1 px beat 2 px, which loses fibres of 20 um."""
-
 LEVELS = (0.1, -1.0)
 """Depths at which basins with one seed are taken whole before the slow flooding: only the speed depends on them (2 to 3.5 times faster)."""
 
 
-def split(foreground: np.ndarray, depth: np.ndarray, *, seed: float, min_seed_px: float, join: float) -> np.ndarray:
+def split(foreground: np.ndarray, depth: np.ndarray, *, smoothing_px: float, seed: float, min_seed_px: float, join: float) -> np.ndarray:
     """Labels of the objects in `foreground`, int32 (H, W), 0 background, 1..n without gaps, each 4-connected.
 
-    foreground   bool (H, W)
-    depth        float32 (H, W), distance to the object's outline over the object's own greatest distance, 0..1
-    seed         depth above which a connected region is a seed; foreground that holds no seed becomes background
-    min_seed_px  smaller seeds are ignored
-    join         two touching pieces are one object where the mean depth along their shared edge, over the smaller of their
-                 two greatest depths, is above this: a true border has depth near 0, a hole or cleft leaves most of it high
+    foreground    bool (H, W)
+    depth         float32 (H, W), distance to the object's outline over the object's own greatest distance, 0..1
+    smoothing_px  sigma of the smoothing of depth, because noise of single pixels makes seeds
+    seed          depth above which a connected region is a seed; foreground that holds no seed becomes background
+    min_seed_px   smaller seeds are ignored
+    join          two touching pieces are one object where the mean depth along their shared edge, over the smaller of their
+                  two greatest depths, is above this: a true border has depth near 0, a hole or cleft leaves most of it high
 
     Empty foreground gives zeros. The flooding is the watershed of -depth (Meyer 1994), pixel for pixel what
     ``skimage.segmentation.watershed`` gives from the same seeds.
     """
-    depth = cv2.GaussianBlur(np.ascontiguousarray(depth, dtype=np.float32), (0, 0), SMOOTHING_PX)
+    depth = cv2.GaussianBlur(np.ascontiguousarray(depth, dtype=np.float32), (0, 0), smoothing_px)
     labels = _flood(foreground, depth, _seeds(foreground & (depth > seed), min_seed_px))
     return _join(labels, depth, join)
 
