@@ -43,12 +43,16 @@ PART_OF_MODULE = {
 
 
 class Stopwatch:
-    """Exclusive wall-clock seconds by part: while an inner part runs, the outer one stands still."""
+    """Exclusive seconds by part, by the wall's clock and the processor's: while an inner part runs, the outer one stands still.
+
+    One thread only; the processor's seconds are those of all threads of the process.
+    """
 
     def __init__(self) -> None:
-        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.wall: defaultdict[str, float] = defaultdict(float)
+        self.cpu: defaultdict[str, float] = defaultdict(float)
         self._running: list[str] = []
-        self._since = 0.0
+        self._since = (0.0, 0.0)
 
     def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """`function`, whose time counts for `part`."""
@@ -65,25 +69,38 @@ class Stopwatch:
 
         return wrapper
 
+    def clear(self) -> None:
+        """Start anew; not while a part runs."""
+        self.wall.clear()
+        self.cpu.clear()
+
     def _switch(self) -> None:
-        now = time.perf_counter()
+        now = (time.perf_counter(), time.process_time())
         if self._running:
-            self.seconds[self._running[-1]] += now - self._since
+            self.wall[self._running[-1]] += now[0] - self._since[0]
+            self.cpu[self._running[-1]] += now[1] - self._since[1]
         self._since = now
 
 
 def instrument(watch: Stopwatch, models: Any) -> None:
-    """Time every function that the pipeline takes from a part of the package, reading the slide, and both networks."""
-    import biopsy_analyzer.pipeline as pipeline
+    """Time reading the slide, both networks, and every function of the package where another part has imported it."""
     from biopsy_analyzer.slide import Slide
 
-    for name, value in list(vars(pipeline).items()):
-        part = PART_OF_MODULE.get(str(getattr(value, "__module__", "")).removeprefix("biopsy_analyzer.").split(".")[0])
-        if part and callable(value) and not isinstance(value, type):
-            setattr(pipeline, name, watch.timed(part, value))
+    for module_name, module in list(sys.modules.items()):
+        if not module_name.startswith("biopsy_analyzer"):
+            continue
+        for name, value in list(vars(module).items()):
+            part = _part(getattr(value, "__module__", None))
+            if part and part != _part(module_name) and callable(value) and not isinstance(value, type):
+                setattr(module, name, watch.timed(part, value))
     Slide.read = watch.timed("decode", Slide.read)
     models.fibres.maps = watch.timed("fibre network", models.fibres.maps)
     models.nuclei.maps = watch.timed("nucleus network", models.nuclei.maps)
+
+
+def _part(module_name: str | None) -> str | None:
+    _, _, inside = str(module_name).partition("biopsy_analyzer.")
+    return PART_OF_MODULE.get(inside.split(".")[0])
 
 
 def draw_field(path: Path, size: int) -> None:
@@ -96,23 +113,23 @@ def draw_field(path: Path, size: int) -> None:
     cv2.imwrite(str(path), rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
 
 
-def analyse(path: Path, models: Any, watch: Stopwatch) -> tuple[float, float, dict[str, int]]:
-    """Wall-clock seconds, CPU seconds, and what was found, of one field from file to written results."""
+def analyse(path: Path, models: Any, watch: Stopwatch) -> dict[str, Any]:
+    """Seconds of one field, from file to written results, by part, and what was found."""
     import biopsy_analyzer.pipeline as pipeline
-    from biopsy_analyzer.report import write_result
-    from biopsy_analyzer.slide import open_slide
+    import biopsy_analyzer.report as report
+    import biopsy_analyzer.slide as slide_package
 
     def whole() -> Any:
-        with tempfile.TemporaryDirectory() as out, watch.timed("decode", open_slide)(path, um_per_px=UM_PER_PX) as slide:
+        with tempfile.TemporaryDirectory() as out, watch.timed("decode", slide_package.open_slide)(path, um_per_px=UM_PER_PX) as slide:
             result = pipeline.analyze_slide(slide, models)
-            watch.timed("report", write_result)(result, Path(out))
+            watch.timed("report", report.write_result)(result, Path(out))
             return result
 
-    watch.seconds.clear()
-    start, cpu = time.perf_counter(), time.process_time()
+    watch.clear()
     result = watch.timed("other", whole)()
+    parts = {part: {"wall_s": watch.wall[part], "cpu_s": watch.cpu[part]} for part in PARTS}
     found = {"fibres": len(result.fibres), "nuclei": len(result.nuclei), "clusters": len(result.clusters)}
-    return time.perf_counter() - start, time.process_time() - cpu, found
+    return {"wall_s": sum(watch.wall.values()), "cpu_s": sum(watch.cpu.values()), "parts": parts, "found": found}
 
 
 def yardsticks(path: Path, models: Any, repeats: int) -> dict[str, float]:
@@ -166,12 +183,9 @@ def measure(path: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     sticks = yardsticks(path, models, arguments.repeats)  # before the networks are instrumented; also warms them up
     watch = Stopwatch()
     instrument(watch, models)
-    first, _, _ = analyse(path, models, watch)
-    runs: list[dict[str, Any]] = []
-    for _ in range(arguments.repeats):
-        wall, cpu, found = analyse(path, models, watch)
-        runs.append({"wall_s": wall, "cpu_s": cpu, "parts_s": {part: watch.seconds[part] for part in PARTS}, "found": found})
-    median = sorted(runs, key=lambda run: run["wall_s"])[len(runs) // 2]
+    first = analyse(path, models, watch)
+    runs = [analyse(path, models, watch) for _ in range(arguments.repeats)]
+    median = sorted(runs, key=lambda run: float(run["wall_s"]))[len(runs) // 2]
     wall, mpx = median["wall_s"], arguments.size**2 / 1e6
     return {
         "field": {"size_px": arguments.size, "um_per_px": UM_PER_PX, "mpx": mpx, "jpeg_bytes": path.stat().st_size, "seed": SEED},
@@ -184,7 +198,7 @@ def measure(path: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         "threads": threads,
         "load_average": os.getloadavg()[0],
         "start_up_s": start_up,
-        "first_field_s": first,
+        "first_field_s": first["wall_s"],
         **median,
         "repeats_wall_s": [run["wall_s"] for run in runs],
         "mpx_per_s": mpx / wall,
@@ -220,13 +234,13 @@ def show(report: dict[str, Any]) -> None:
         "share",
         title=f"{field['size_px']} x {field['size_px']} px at {field['um_per_px']} um/px, {report['machine']['device']}",
     )
-    for part, seconds in report["parts_s"].items():
-        table.add_row(part, f"{seconds:.3f}", f"{seconds / wall:.0%}")
-    table.add_row("whole", f"{wall:.3f}", f"{report['mpx_per_s']:.2f} Mpx/s", style="bold")
+    for part, seconds in report["parts"].items():
+        table.add_row(part, f"{seconds['wall_s']:.3f}", f"{seconds['cpu_s']:.3f}", f"{seconds['wall_s'] / wall:.0%}")
+    table.add_row("whole", f"{wall:.3f}", f"{report['cpu_s']:.3f}", f"{report['mpx_per_s']:.2f} Mpx/s", style="bold")
     console = Console()
     console.print(table)
     for line in (
-        f"{report['cpu_s']:.2f} CPU s, peak memory {report['peak_memory_mib']:.0f} MiB",
+        f"{report['mpx_per_cpu_s']:.2f} Mpx per CPU s; peak memory {report['peak_memory_mib']:.0f} MiB",
         f"{report['ratio_to_networks_alone']:.2f} x the networks alone ({report['networks_alone_s']:.3f} s)",
         f"{report['ratio_to_jpeg_decoding']:.0f} x decoding the JPEG ({report['jpeg_decoding_s']:.3f} s)",
         f"start-up {report['start_up_s']:.2f} s and first field {report['first_field_s']:.2f} s, not counted",
