@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from biopsy_analyzer.errors import BiopsyAnalyzerError, SlideError
+from biopsy_analyzer.errors import SlideError, UsageError
 from biopsy_analyzer.escaping import for_terminal
+from biopsy_analyzer.terminal import errors_in_one_line, progress_bar
 
 app = typer.Typer(
     help="Reads H&E sections of skeletal muscle. Research use only.",
@@ -20,8 +20,34 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-LOG = "biopsy-analyzer.log"
-"""Where the traceback of an unexpected error goes, in the output folder."""
+
+class Device(StrEnum):
+    """Where the networks run; auto: CUDA where there is one."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Difficulty(StrEnum):
+    """How hard drawn sections are; see docs/drawn_sections.md."""
+
+    clean = "clean"
+    usual = "usual"
+    hard = "hard"
+
+
+class Kind(StrEnum):
+    """What a network finds."""
+
+    fibres = "fibres"
+    nuclei = "nuclei"
+
+
+Mpp = Annotated[float | None, typer.Option("--mpp", metavar="UM_PER_PX", help="Edge of a pixel in um; wins over what the file states.")]
+DeviceOption = Annotated[Device, typer.Option("--device", help="Where the networks run.")]
+ModelsOption = Annotated[Path | None, typer.Option("--models", metavar="DIR", help="Folder of models; without it those of this version.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 def main() -> None:
@@ -46,103 +72,120 @@ def _options(
 
 @app.command()
 def analyze(
-    section: Annotated[Path, typer.Argument(help="PNG, JPEG, TIFF, OME-TIFF, or pyramidal TIFF/SVS.")],
-    mpp: Annotated[float | None, typer.Option("--mpp", help="Edge of a pixel in um; wins over what the file states.")] = None,
-    out: Annotated[Path, typer.Option("-o", "--out", help="Results go into OUT/<slide id>/.")] = Path("out"),
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    models: Annotated[Path | None, typer.Option(help="Folder of models; without it those that come with this version.")] = None,
+    section: Annotated[Path, typer.Argument(metavar="SECTION", help="PNG, JPEG, TIFF, OME-TIFF, or pyramidal TIFF/SVS.")],
+    mpp: Mpp = None,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="Results go into OUT/<slide id>/.")] = Path("out"),
+    device: DeviceOption = Device.auto,
+    models: ModelsOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print scores.json instead of the summary.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Analyse one section: fibres, nuclei, clusters, scores."""
-    with _errors_in_one_line(section.name, out):
-        from biopsy_analyzer.models import load_models
-        from biopsy_analyzer.pipeline import analyze_slide
-        from biopsy_analyzer.report import write_result
-        from biopsy_analyzer.report.scores_json import scores_document, to_text
-        from biopsy_analyzer.report.summary import summary_text
+    with errors_in_one_line(section.name, out):
         from biopsy_analyzer.slide import open_slide
 
-        with open_slide(section, um_per_px=mpp) as slide, _progress_bar(hidden=quiet) as progress:
+        with open_slide(section, um_per_px=mpp) as slide, progress_bar(hidden=quiet) as progress:
+            # after the slide is known to be good: torch takes seconds to import
+            from biopsy_analyzer.models import load_models
+            from biopsy_analyzer.pipeline import analyze_slide
+            from biopsy_analyzer.report import write_result
+
             result = analyze_slide(slide, load_models(models, device), progress=progress)
         folder = write_result(result, out)
+
+        from biopsy_analyzer.report.scores_json import scores_document, to_text
+        from biopsy_analyzer.report.summary import summary_text
+
         document = scores_document(result)
         if as_json:
             sys.stdout.write(to_text(document))
         elif not quiet:
             typer.echo(f"{summary_text(document)}\n  {for_terminal(str(folder))}/: scores.json, tables, objects.geojson, overlay.png")
         if result.status == "refused":
-            raise SlideError("; ".join(flag.message for flag in result.flags))
+            raise SlideError(" ".join(flag.message for flag in result.flags) + " Give a section with tissue on it")
 
 
 @app.command()
 def draw(
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the drawn sections.")],
-    seed: Annotated[int, typer.Option(help="First seed; section k is drawn from seed + k.")] = 0,
-    count: Annotated[int, typer.Option(min=1, help="How many.")] = 1,
-    difficulty: Annotated[str, typer.Option(help="clean, usual or hard.")] = "usual",
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="Folder for slides and their truth.")],
+    seed: Annotated[int, typer.Option(help="Section k is drawn from seed + k.")] = 0,
+    count: Annotated[int, typer.Option(min=1, help="How many sections.")] = 1,
+    difficulty: Annotated[Difficulty, typer.Option(help="Of the sections.")] = Difficulty.usual,
+    size: Annotated[int, typer.Option(min=64, help="Edge in px of 0.5 um.")] = 2048,
 ) -> None:
     """Draw sections with known truth."""
-    with _errors_in_one_line("draw", out):
+    with errors_in_one_line("draw", out):
         from biopsy_analyzer.training.draw import write_sections
 
-        for path in write_sections(out, seed=seed, count=count, difficulty=difficulty):
+        for path in write_sections(out, seed=seed, count=count, difficulty=difficulty.value, size_px=size):
             typer.echo(for_terminal(str(path)))
 
 
-@contextmanager
-def _errors_in_one_line(subject: str, log_folder: Path) -> Iterator[None]:
-    """Turn an error into `ERROR subject: what. remedy` on stderr and its exit code; a traceback only ever goes to the log."""
-    try:
-        yield
-    except BiopsyAnalyzerError as error:
-        _fail(subject, str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _fail(subject, "interrupted", 130)
-    except typer.Exit:
-        raise
-    except Exception as error:
-        _fail(subject, f"unexpected {type(error).__name__}: {error}. Please report it with {_log_traceback(log_folder)}", 1)
+@app.command()
+def train(
+    kind: Annotated[Kind, typer.Argument(help="Which network.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="Run folder: checkpoint, curves, models.")],
+    bank: Annotated[list[str] | None, typer.Option(metavar="DIR[:SHARE]", help="Bank of patches; repeat. Without it one is drawn.")] = None,
+    drawn: Annotated[int, typer.Option(min=1, help="Patches to draw where no bank is given.")] = 3000,
+    minutes: Annotated[float | None, typer.Option(min=0.0, help="Length of the run; or give --steps.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Length of the run, reproducible to the bit; or give --minutes.")] = None,
+    seed: Annotated[int, typer.Option(help="Of weights, samples and drawn patches.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from OUT/checkpoint.pt.")] = False,
+    models: Annotated[Path | None, typer.Option(metavar="DIR", help="The model goes into DIR/<kind>; without it OUT/models.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+) -> None:
+    """Train a network from scratch: seeded, resumable."""
+    with errors_in_one_line("train", out):
+        from biopsy_analyzer.training.draw.bank import write_bank
+        from biopsy_analyzer.training.fit import fit
+
+        banks, shares = _banks_and_shares(bank or [str(out / "drawn")])
+        if not bank and not (out / "drawn" / "bank.json").exists():
+            write_bank(out / "drawn", drawn, seed, workers=threads)
+        fit(
+            kind.value, banks, out, shares=shares, models=models, minutes=minutes, steps=steps, seed=seed, resume=resume, threads=threads
+        )
 
 
-def _fail(subject: str, message: str, exit_code: int) -> None:
-    typer.echo(f"ERROR {for_terminal(subject)}: {for_terminal(message).rstrip('.')}.", err=True)
-    raise typer.Exit(exit_code)
+@app.command()
+def evaluate(
+    folder: Annotated[Path | None, typer.Argument(metavar="FOLDER", help="Images with truth beside them; or give --drawn.")] = None,
+    drawn: Annotated[Difficulty | None, typer.Option(help="Judge on drawn sections of this difficulty, never trained on.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many drawn sections.")] = 12,
+    mpp: Mpp = None,
+    images: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the images of annotations lie, if not in FOLDER.")] = None,
+    labels: Annotated[Path | None, typer.Option(metavar="DIR", help="Judge these label images instead of running the method.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="OUT", help="For evaluation.json and a picture per image.")] = None,
+    device: DeviceOption = Device.auto,
+    models: ModelsOption = None,
+    as_json: Json = False,
+) -> None:
+    """Judge the whole method on images with known truth."""
+    with errors_in_one_line("evaluate", out or Path()):
+        if (folder is None) == (drawn is None) or (labels and drawn):
+            raise UsageError("wanted either a FOLDER with truth, perhaps with --labels, or --drawn clean, usual or hard")
+        import json
+
+        from biopsy_analyzer.models import load_models
+        from biopsy_analyzer.training.evaluate import evaluate_drawn, evaluate_folder
+        from biopsy_analyzer.training.evaluation_table import print_evaluation
+
+        with progress_bar(hidden=as_json) as progress:
+            if drawn is not None:
+                found = evaluate_drawn(drawn.value, load_models(models, device), out, count=count, progress=progress)
+            elif folder is not None:
+                loaded = None if labels else load_models(models, device)
+                found = evaluate_folder(folder, loaded, out, um_per_px=mpp, images=images, labels=labels, progress=progress)
+        if as_json:
+            typer.echo(json.dumps(found, indent=2, allow_nan=False))
+        else:
+            print_evaluation(found)
 
 
-def _log_traceback(folder: Path) -> Path:
-    """Append the current traceback to the log in `folder`, or in the system's temporary folder where that fails; gives its path."""
-    import tempfile
-    import traceback
-
-    for place in (folder, Path(tempfile.gettempdir())):
-        try:
-            place.mkdir(parents=True, exist_ok=True)
-            with (place / LOG).open("a", encoding="utf-8", errors="backslashreplace") as log:
-                log.write(traceback.format_exc())
-            return place / LOG
-        except OSError:
-            continue
-    return Path(LOG)
-
-
-@contextmanager
-def _progress_bar(hidden: bool) -> Iterator[Any]:
-    """A bar on stderr with a line for each stage; gives the callback (stage, done, total) that moves it."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=hidden or not console.is_terminal) as bar:
-        tasks: dict[str, Any] = {}
-
-        def move(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=total)
-            bar.update(tasks[stage], completed=done, total=total)
-
-        yield move
+def _banks_and_shares(banks: list[str]) -> tuple[list[Path], list[float]]:
+    """`DIR:SHARE` as folder and share; without a share 1."""
+    split = [bank.rpartition(":") if bank.rpartition(":")[2].replace(".", "", 1).isdigit() else (bank, "", "1") for bank in banks]
+    return [Path(folder) for folder, _, _ in split], [float(share) for _, _, share in split]
 
 
 if __name__ == "__main__":

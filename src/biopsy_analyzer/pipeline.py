@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from biopsy_analyzer.models import Models
 
 
+_BLANK = "nothing is assessed: no tissue was found"
+
+
 def analyze_slide(slide: Slide, models: Models, settings: Settings = Settings(), progress: Progress | None = None) -> Result:  # noqa: B008
     """Find the tissue, segment and measure every fibre and nucleus, classify them, find clusters, score.
 
@@ -38,7 +41,8 @@ def analyze_slide(slide: Slide, models: Models, settings: Settings = Settings(),
     flags = tuple(assess(slide, tissue, settings.tissue))
     picture = _picture(slide, tissue)
     stains = estimate_vectors(*_sample(picture, tissue))
-    with_nuclei = slide.um_per_px <= settings.segment.max_nucleus_um_per_px
+    blank = not tissue.mask.any()
+    with_nuclei = not blank and slide.um_per_px <= settings.segment.max_nucleus_um_per_px
 
     found_fibres = find_objects(slide, tissue, models.fibres, fibre_labels, settings.segment, step)
     found_nuclei = find_objects(slide, tissue if with_nuclei else None, models.nuclei, nucleus_labels, settings.segment, step)
@@ -54,10 +58,11 @@ def analyze_slide(slide: Slide, models: Models, settings: Settings = Settings(),
     clusters, cluster_id = find_clusters(nuclei, fibres, *where, settings.clusters)
     fibres, nuclei = typed(fibres, FIBRES), typed(nuclei.assign(cluster_id=cluster_id), NUCLEI)
     scores = score(fibres, nuclei, clusters, tissue.area_mm2, settings, with_nuclei)
+    warnings = (_BLANK,) if blank else (*scores.warnings, *models.fibres.notes, *models.nuclei.notes)
     step("measure", 2, 2)
 
     return Result(
-        status="refused" if not tissue.mask.any() else "review" if flags else "ok",
+        status="refused" if blank else "review" if flags else "ok",
         slide=_slide_info(slide),
         models=_model_infos(models),
         settings=settings,
@@ -69,7 +74,7 @@ def analyze_slide(slide: Slide, models: Models, settings: Settings = Settings(),
         fibre_labels=found_fibres.labels,
         nucleus_labels=found_nuclei.labels,
         picture=picture,
-        scores=scores.model_copy(update={"warnings": (*scores.warnings, *models.fibres.notes, *models.nuclei.notes)}),
+        scores=scores.model_copy(update={"warnings": warnings}),
     )
 
 

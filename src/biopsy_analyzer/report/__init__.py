@@ -43,8 +43,8 @@ def write_result(result: Result, folder: Path | str) -> Path:
 
 def _caption(result: Result) -> str:
     slide = result.slide
-    parts = (for_terminal(slide.file_name), f"{slide.um_per_px:g} um/px", f"status: {result.status}", "Research use only, not for diagnosis")
-    return "  ·  ".join(parts)
+    facts = for_terminal(slide.file_name), f"{slide.um_per_px:g} um/px", f"status: {result.status}"
+    return "  ·  ".join((*facts, "Research use only, not for diagnosis"))
 
 
 def _png(rgb: np.ndarray) -> bytes:

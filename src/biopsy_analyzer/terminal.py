@@ -1,0 +1,69 @@
+"""What a user sees while a command runs: progress, and errors in one line."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from biopsy_analyzer.errors import BiopsyAnalyzerError
+from biopsy_analyzer.escaping import for_terminal
+
+LOG = "biopsy-analyzer.log"
+"""Where the traceback of an unexpected error goes, in the output folder."""
+
+
+@contextmanager
+def errors_in_one_line(subject: str, log_folder: Path) -> Iterator[None]:
+    """Turn an error into `ERROR subject: what. remedy` on stderr and SystemExit with its exit code; a traceback only goes to the log."""
+    try:
+        yield
+    except BiopsyAnalyzerError as error:
+        _fail(subject, str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail(subject, "interrupted. Run the same command again", 130)
+    except Exception as error:
+        _fail(subject, f"unexpected {type(error).__name__}: {error}. Please report it with {_log_traceback(log_folder)}", 1)
+
+
+def _fail(subject: str, message: str, exit_code: int) -> None:
+    what = message.removeprefix(f"{subject}: ").rstrip(".")
+    sys.stderr.write(f"ERROR {for_terminal(subject)}: {for_terminal(what)}.\n")
+    raise SystemExit(exit_code)
+
+
+def _log_traceback(folder: Path) -> Path:
+    """Append the current traceback to the log in `folder`, or in the system's temporary folder where that fails; gives its path."""
+    import traceback
+
+    for place in (folder, Path(tempfile.gettempdir())):
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            with (place / LOG).open("a", encoding="utf-8", errors="backslashreplace") as log:
+                log.write(traceback.format_exc())
+            return place / LOG
+        except OSError:
+            continue
+    return Path(LOG)
+
+
+@contextmanager
+def progress_bar(hidden: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on stderr with a line for each stage; gives the callback (stage, done, total) that moves it. No terminal: nothing is shown."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=hidden or not console.is_terminal) as bar:
+        tasks: dict[str, Any] = {}
+
+        def move(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total)
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield move

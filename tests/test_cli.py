@@ -1,0 +1,144 @@
+"""The command line as a user meets it: real processes, exit codes, one line for an error."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from biopsy_analyzer.classify.state_model import save_state_model
+from biopsy_analyzer.errors import ModelError, OutputError, SlideError, UsageError
+from biopsy_analyzer.segment.network import CHANNELS, UNet
+from biopsy_analyzer.terminal import LOG, errors_in_one_line
+from biopsy_analyzer.training.export import write_model
+from sections import GLASS, Plan, colour_models, paint, save
+
+
+def run(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", "-m", "biopsy_analyzer", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tiny networks with random weights: what they find is nonsense, but every part runs."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("models")
+    for kind, um_per_px in (("fibres", 0.8), ("nuclei", 0.5)):
+        write_model(UNet((4, 8), 1, len(CHANNELS[kind]), folded=False), kind, um_per_px, folder / kind, {"version": "0"})
+    save_state_model(colour_models().states, folder / "states")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return paint(2, 3, {}, [])
+
+
+def test_a_section_is_analysed(plan: Plan, models: Path, tmp_path: Path) -> None:
+    save(plan.rgb, tmp_path / "painted.png")
+    done = run("analyze", "painted.png", "--mpp", "0.5", "--models", models, "--json", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    folder = tmp_path / "out" / "painted"
+    assert json.loads(done.stdout) == json.loads((folder / "scores.json").read_text())
+    assert json.loads(done.stdout)["slide"]["um_per_px_source"] == "given"
+    tables = [f"{name}.{kind}" for name in ("clusters", "fibres", "nuclei") for kind in ("csv", "parquet")]
+    assert sorted(os.listdir(folder)) == sorted([*tables, "objects.geojson", "overlay.png", "scores.json"])
+
+
+def test_the_summary_is_short_and_says_for_what_use(plan: Plan, models: Path, tmp_path: Path) -> None:
+    save(plan.rgb, tmp_path / "-rf $(x) Müller.png")
+    done = run("analyze", "--mpp", "0.5", "--models", models, "-o", "results", "--", "-rf $(x) Müller.png", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Research use only, not for diagnosis" in done.stdout
+    assert len(done.stdout.splitlines()) < 40
+    assert len(os.listdir(tmp_path / "results")) == 1
+
+
+def test_a_missing_pixel_size_names_mpp(plan: Plan, tmp_path: Path) -> None:
+    save(plan.rgb, tmp_path / "painted.png")
+    done = run("analyze", "painted.png", folder=tmp_path)
+    assert done.returncode == 3
+    assert done.stderr.startswith("ERROR painted.png: ")
+    assert "--mpp" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_foreign_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a\x1b[31m.svs").write_text("<html>not here</html>")
+    done = run("analyze", "a\x1b[31m.svs", "--mpp", "0.5", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("ERROR a\\x1b[31m.svs: ")
+
+
+def test_glass_is_refused(models: Path, tmp_path: Path) -> None:
+    save(np.tile(GLASS, (300, 300, 1)), tmp_path / "glass.png")
+    done = run("analyze", "glass.png", "--mpp", "0.5", "--models", models, "--quiet", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("ERROR glass.png: No tissue")
+    document = json.loads((tmp_path / "out" / "glass" / "scores.json").read_text())
+    assert document["status"] == "refused"
+    assert document["scores"]["necrosis"]["value"] is None
+
+
+def test_missing_models_are_an_environment_error(plan: Plan, tmp_path: Path) -> None:
+    save(plan.rgb, tmp_path / "painted.png")
+    done = run("analyze", "painted.png", "--mpp", "0.5", "--models", tmp_path / "nowhere", folder=tmp_path)
+    assert done.returncode == 5
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [["analyze"], ["analyze", "x.png", "--device", "tpu"], ["unknown"], ["evaluate"]])
+def test_wrong_usage(arguments: list[str], tmp_path: Path) -> None:
+    done = run(*arguments, folder=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_sections_are_drawn(tmp_path: Path) -> None:
+    done = run("draw", "--seed", "5", "--count", "2", "--difficulty", "clean", "--size", "128", "-o", "drawn", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    paths = done.stdout.split()
+    assert len(paths) == 2
+    assert all((tmp_path / path).stat().st_size > 0 for path in paths)
+
+
+def test_the_command_line_starts_without_heavy_imports() -> None:
+    code = "import sys, biopsy_analyzer.cli; print([name for name in ('torch', 'napari', 'numpy', 'pandas') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_public_names() -> None:
+    import biopsy_analyzer
+
+    assert all(getattr(biopsy_analyzer, name) is not None for name in biopsy_analyzer.__all__)
+    with pytest.raises(AttributeError, match="unknown_name"):
+        _ = biopsy_analyzer.unknown_name
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(SlideError("bad"), 3), (UsageError("bad"), 2), (ModelError("bad"), 5), (OutputError("bad"), 5), (KeyboardInterrupt(), 130)],
+)
+def test_every_error_has_its_exit_code(error: BaseException, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped, errors_in_one_line("a.tif", tmp_path):
+        raise error
+    assert stopped.value.code == code
+    assert capsys.readouterr().err.startswith("ERROR a.tif: ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bug_is_one_line_and_a_traceback_in_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped, errors_in_one_line("a.tif", tmp_path / "out"):
+        raise RuntimeError("two\nlines")
+    assert stopped.value.code == 1
+    log = tmp_path / "out" / LOG
+    assert capsys.readouterr().err == f"ERROR a.tif: unexpected RuntimeError: two\\nlines. Please report it with {log}.\n"
+    assert "Traceback" in log.read_text()

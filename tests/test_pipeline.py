@@ -1,0 +1,129 @@
+"""A painted section goes through the whole method, and everything painted comes out where it was painted."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from biopsy_analyzer import objects
+from biopsy_analyzer.pipeline import analyze_slide
+from biopsy_analyzer.report import write_result
+from biopsy_analyzer.report.result import Result
+from biopsy_analyzer.report.scores_json import scores_document
+from biopsy_analyzer.slide import open_slide
+from biopsy_analyzer.tables import NUCLEI
+from sections import FIBRE_UM, GLASS, UM_PER_PX, Plan, colour_models, paint, save
+
+ROWS, COLUMNS = 8, 9
+STATES = {12: "necrotic", 13: "necrotic", 40: "pale-fragmented", 60: "regenerating"}
+# fibre 12 lies at row 1, column 3: x 204..244 um, y 108..148 um; clefts are 8 um wide
+INTERNAL = [(80.0, 80.0, "muscle"), (80.0, 128.0, "muscle")]
+HUGGING = [(152.0, x, "macrophage") for x in (206.0, 216.0, 226.0, 236.0)]
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return paint(ROWS, COLUMNS, STATES, INTERNAL + HUGGING)
+
+
+def analyse(rgb: np.ndarray, folder: Path, um_per_px: float = UM_PER_PX) -> Result:
+    with open_slide(save(rgb, folder / "painted.png"), um_per_px=um_per_px) as slide:
+        return analyze_slide(slide, colour_models())
+
+
+@pytest.fixture(scope="module")
+def result(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    return analyse(plan.rgb, tmp_path_factory.mktemp("painted"))
+
+
+def test_every_fibre_is_found_where_it_is(plan: Plan, result: Result) -> None:
+    assert len(result.fibres) == ROWS * COLUMNS
+    found = result.fibres.sort_values(["y_um", "x_um"], key=lambda column: column.round(-1))
+    np.testing.assert_allclose(found[["y_um", "x_um"]], [fibre[:2] for fibre in plan.fibres], atol=0.5)
+    assert found["state"].tolist() == [fibre[2] for fibre in plan.fibres]
+    np.testing.assert_allclose(found["area_um2"], FIBRE_UM**2, rtol=0.06)
+    assert not found["touches_border"].any()
+
+
+def test_nuclei_clusters_and_counts(result: Result) -> None:
+    assert sorted(result.nuclei["type"]) == ["internal"] * 2 + ["macrophage"] * 4
+    assert result.clusters["kind"].tolist() == ["macrophage"]
+    assert result.clusters["necrotic_fibres"].tolist() == [1]
+    document = scores_document(result)
+    assert document["fibres"]["necrotic"] == 2
+    assert document["fibres"]["with_internal_nuclei"] == 2
+    assert document["clusters"]["macrophage"]["around_necrotic_fibres"] == 1
+    assert document["scores"]["necrosis"]["measured"] == pytest.approx(3 / 72)
+    assert document["status"] in ("ok", "review")
+
+
+def test_labels_and_tables_have_the_same_numbers(result: Result) -> None:
+    for labels, table, column in ((result.fibre_labels, result.fibres, "fibre_id"), (result.nucleus_labels, result.nuclei, "nucleus_id")):
+        assert np.unique(labels.pixels).tolist() == [0, *table[column]]
+
+
+def test_geojson_lands_on_the_painted_fibres(plan: Plan, result: Result, tmp_path: Path) -> None:
+    features = json.loads((write_result(result, tmp_path) / "objects.geojson").read_text())["features"]
+    boxes = []
+    for feature in features:
+        if feature["properties"]["classification"]["name"].startswith("Fibre"):
+            ring = np.array(feature["geometry"]["coordinates"][0])
+            boxes.append([*ring.min(axis=0), *ring.max(axis=0)])
+    half = FIBRE_UM / 2
+    painted = [np.array([x - half, y - half, x + half, y + half]) / UM_PER_PX for y, x, _ in plan.fibres]
+    assert len(boxes) == len(painted)
+    np.testing.assert_allclose(sorted(boxes, key=_by_place), sorted(painted, key=_by_place), atol=1.7)  # a pixel of 0.8 um is 1.6 px
+
+
+def _by_place(box: np.ndarray) -> tuple[int, int]:
+    return round(box[1] / 40), round(box[0] / 40)
+
+
+def test_tiles_leave_no_seams(result: Result, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "_MOST_CORE_PX", 128)
+    tiled = analyse(plan.rgb, tmp_path)
+    assert np.array_equal(tiled.fibre_labels.pixels, result.fibre_labels.pixels)
+    assert np.array_equal(tiled.nucleus_labels.pixels, result.nucleus_labels.pixels)
+    assert scores_document(tiled)["scores"] == scores_document(result)["scores"]
+
+
+def test_a_shifted_slide_gives_the_same_objects(result: Result, plan: Plan, tmp_path: Path) -> None:
+    shifted = analyse(np.pad(plan.rgb, ((37, 0), (37, 0), (0, 0)), constant_values=int(GLASS[0])), tmp_path)
+    order = [table.sort_values(["y_um", "x_um"], key=lambda column: column.round(-1)) for table in (shifted.fibres, result.fibres)]
+    assert len(order[0]) == len(order[1])
+    np.testing.assert_allclose(order[0]["y_um"].to_numpy() - 37 * UM_PER_PX, order[1]["y_um"].to_numpy(), atol=0.6)
+    assert order[0]["state"].tolist() == order[1]["state"].tolist()
+    assert sorted(shifted.nuclei["type"]) == sorted(result.nuclei["type"])
+
+
+def test_a_coarse_image_has_fibres_but_no_nuclei(plan: Plan, tmp_path: Path) -> None:
+    coarse = analyse(plan.rgb[::2, ::2], tmp_path, um_per_px=1.0)
+    assert len(coarse.fibres) == ROWS * COLUMNS
+    assert list(coarse.nuclei.columns) == list(NUCLEI)
+    assert len(coarse.nuclei) == 0
+    document = scores_document(coarse)
+    assert document["inflammation"]["macrophages_per_mm2"] is None
+    assert document["clusters"]["macrophage"]["count"] is None
+    assert document["scores"]["balance"]["value"] is None
+    assert document["scores"]["necrosis"]["value"] is not None
+    assert any("too coarse" in warning for warning in document["warnings"])
+
+
+def test_glass_is_refused_and_not_scored(tmp_path: Path) -> None:
+    blank = analyse(np.tile(GLASS, (300, 400, 1)), tmp_path)
+    document = scores_document(blank)
+    assert document["status"] == "refused"
+    assert [flag["code"] for flag in document["quality"]["flags"]] == ["no-tissue"]
+    assert all(document["scores"][axis]["value"] is None for axis in ("necrosis", "regeneration", "inflammation", "balance"))
+    assert document["clusters"]["macrophage"]["count"] is None
+    assert document["warnings"] == ["nothing is assessed: no tissue was found"]
+    assert sorted(path.name for path in write_result(blank, tmp_path / "out").iterdir())[-1] == "scores.json"
+
+
+def test_progress_is_told_by_stage(plan: Plan, tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    with open_slide(save(plan.rgb[:600, :600], tmp_path / "part.png"), um_per_px=UM_PER_PX) as slide:
+        analyze_slide(slide, colour_models(), progress=lambda *step: told.append(step))
+    assert list(dict.fromkeys(stage for stage, _, _ in told)) == ["fibres", "nuclei", "measure"]
+    assert all(done <= total for _, done, total in told)
