@@ -23,15 +23,15 @@ class SlideError(BiopsyAnalyzerError):
     exit_code = 3
 
 
-class NotASlide(SlideError):
+class NotASlide(SlideError):  # noqa: N818 - reads as what it says
     """The file is missing, empty, damaged or of a kind that is not read."""
 
 
-class MissingPixelSize(SlideError):
+class MissingPixelSize(SlideError):  # noqa: N818
     """The file states no usable pixel size, and it is never guessed."""
 
 
-class WrongStain(SlideError):
+class WrongStain(SlideError):  # noqa: N818
     """The section is not stained with haematoxylin and eosin."""
 
 

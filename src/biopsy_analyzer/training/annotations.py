@@ -16,12 +16,10 @@ from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.slide import open_slide
 from biopsy_analyzer.tables import FIBRE_STATES, NUCLEUS_KINDS
+from biopsy_analyzer.training.targets import UNKNOWN
 
 UNSURE = len(FIBRE_STATES) + 1
 """State code of a fibre whose outline counts and whose state doesn't."""
-
-UNKNOWN = 255
-"""Value in a bank's `states` and `kinds` where there is no truth."""
 
 FIBRE_CODES = {f"Fibre: {state}": code for code, state in enumerate((*FIBRE_STATES, "unsure"), start=1)}
 NUCLEUS_CODES = {f"Nucleus: {kind}": code for code, kind in enumerate(NUCLEUS_KINDS, start=1)} | {
@@ -48,6 +46,7 @@ class Source:
     source: str
     licence: str
     held_out: bool  # for measuring only, never for training
+    teach_states: bool = True  # False: every sick fibre is on this slide, so that its stain would be learned as the state
 
 
 @dataclass(frozen=True)
@@ -162,7 +161,10 @@ def annotated_patches(paths: Iterable[Path | str], real_folder: Path | str) -> I
             for origin in _origins(corners.min(axis=0), corners.max(axis=0)):
                 raster = rasterise(annotation, (PATCH_PX, PATCH_PX), um_per_px=BANK_UM_PER_PX, origin_px=origin)
                 rgb = slide.read(_patch_grid(origin))
-                yield {"rgb": rgb, **_truth(raster)}
+                truth = _truth(raster)
+                if not source.teach_states:
+                    truth["states"][truth["fibres"] > 0] = UNKNOWN
+                yield {"rgb": rgb, **truth}
 
 
 def dsb_patches(folder: Path | str, *, held_out: bool = False) -> Iterator[dict[str, np.ndarray]]:

@@ -2,9 +2,11 @@ import json
 
 import numpy as np
 
+from biopsy_analyzer.training.banks import OD_STEPS
 from biopsy_analyzer.training.draw import draw_section
-from biopsy_analyzer.training.draw.bank import OD_STEPS, SHARES, UNKNOWN, write_bank
+from biopsy_analyzer.training.draw.bank import SHARES, write_bank
 from biopsy_analyzer.training.draw.recipe import DIFFICULTIES
+from biopsy_analyzer.training.targets import UNKNOWN
 
 
 def test_rows_hold_the_sections_of_their_seeds(tmp_path):

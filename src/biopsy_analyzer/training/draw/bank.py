@@ -11,11 +11,11 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from biopsy_analyzer.tables import FIBRE_STATES
+from biopsy_analyzer.training.banks import OD_STEPS
 from biopsy_analyzer.training.draw.recipe import DIFFICULTIES
 from biopsy_analyzer.training.draw.section import draw_section
+from biopsy_analyzer.training.targets import UNKNOWN
 
-OD_STEPS = 80  # uint8 steps per unit of optical density
-UNKNOWN = 255
 SHARES = (0.15, 0.55, 0.3)  # clean, usual, hard
 
 _FILES = {"fibres": np.uint16, "nuclei": np.uint16, "states": np.uint8, "kinds": np.uint8, "ignore": np.bool_}
