@@ -123,13 +123,15 @@ def quality_flags(rgb: np.ndarray, tissue: Tissue, settings: TissueSettings, clo
         return [Flag("no-tissue", 0.0, 0.0, "No tissue was found.")]
     od = optical_density(rgb) - np.asarray(tissue.background_od, np.float32)
     colours = stain_colours(rgb, tissue)
+    ink, area = ink_mask(od, tissue), np.count_nonzero(tissue.mask)
+    folds = fold_mask(od, tissue) & ~ink
     found = [
         _below("small-tissue", tissue.area_mm2, settings.small_tissue_mm2, "mm2 of tissue; shares are uncertain."),
         _below("faded", float(np.median(od[tissue.mask].mean(axis=1))), settings.min_density, "OD in the middle; stain is faint."),
         _below("unusual-stain", colours.he, settings.usual_he_share, "of the colour is that of H&E; check the stain."),
         _above("unusual-stain", colours.spread, settings.max_hue_spread, "degrees of hue, more than two dyes give; check the stain."),
-        _above("pen", pen_share(od, tissue), settings.max_pen_share, "of the tissue's area is inked; remove pen marks."),
-        _above("folds", fold_share(od, tissue), settings.max_fold_share, "of the tissue is folded or far too dense."),
+        _above("pen", np.count_nonzero(ink) / area, settings.max_pen_share, "of the tissue's area is inked; remove pen marks."),
+        _above("folds", np.count_nonzero(folds) / area, settings.max_fold_share, "of the tissue is folded or far too dense."),
     ]
     if close_ups:
         sharp = float(np.median([sharpness(field) for field in close_ups]))
@@ -144,27 +146,27 @@ def sharpness(rgb: np.ndarray) -> float:
     return float(cv2.Laplacian(grey, cv2.CV_32F).std()) / spread if spread > 0.005 else 0.0
 
 
-def pen_share(od: np.ndarray, tissue: Tissue) -> float:
-    """Area of ink (strong colours that H&E has not, or large even black) anywhere in the image, over the tissue's area."""
+def ink_mask(od: np.ndarray, tissue: Tissue) -> np.ndarray:
+    """Ink, bool (H, W): broad areas of colours that H&E has not, of a deep blue, or evenly black. `od` is that above the glass."""
     smooth = cv2.GaussianBlur(od, (0, 0), max(0.5, 12.0 / tissue.grid.um_per_px))
     hue, chroma = od_hue(smooth)
     foreign = (chroma > 0.15) & ((hue < HE_HUES[0] + 10) | (hue > HE_HUES[1] + 10))
+    blue = (chroma > 0.35) & (hue < 58)  # bluer than haematoxylin, and as no nucleus stays once averaged over 12 um
     black = smooth.min(axis=2) > 0.9
-    return _opened_area(foreign | black, 20.0, tissue) / float(np.count_nonzero(tissue.mask))
+    return _opened(foreign | blue | black, 12.0, tissue)
 
 
-def fold_share(od: np.ndarray, tissue: Tissue) -> float:
-    """Share of the tissue, in bands, that is more than twice as dense as its middle, as doubled tissue is."""
+def fold_mask(od: np.ndarray, tissue: Tissue) -> np.ndarray:
+    """Bands in the tissue, bool (H, W), that are more than twice as dense as its middle, as doubled tissue is."""
     density = cv2.GaussianBlur(od.mean(axis=2), (0, 0), max(0.5, 8.0 / tissue.grid.um_per_px))
     middle = float(np.median(density[tissue.mask]))
-    dense = (density > max(2.0 * middle, 0.3)) & tissue.mask
-    return _opened_area(dense, 10.0, tissue) / float(np.count_nonzero(tissue.mask))
+    return _opened((density > max(2.0 * middle, 0.3)) & tissue.mask, 10.0, tissue)
 
 
-def _opened_area(mask: np.ndarray, radius_um: float, tissue: Tissue) -> float:
+def _opened(mask: np.ndarray, radius_um: float, tissue: Tissue) -> np.ndarray:
     size = 2 * round(radius_um / tissue.grid.um_per_px) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    return float(np.count_nonzero(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, disc)))
+    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, disc) > 0
 
 
 def _below(code: str, value: float, threshold: float, text: str) -> Flag | None:

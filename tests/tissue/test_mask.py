@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.settings import TissueSettings
+from biopsy_analyzer.slide import open_slide
+from biopsy_analyzer.tissue.mask import Tissue, find_tissue, tissue_of
+
+SETTINGS = TissueSettings()
+GLASS = {"white": (255, 255, 255), "green": (219, 226, 212), "grey": (200, 200, 203), "pink": (245, 236, 240)}
+
+
+def section(glass: tuple[int, int, int], fibre: tuple[int, int, int] = (215, 110, 160), noise: float = 2.0) -> np.ndarray:
+    """1000 x 1200 um at 4 um/px: a piece of 600 x 480 um of fibres of 60 um with clefts of 12 um; the glass darker to one side."""
+    image = np.empty((250, 300, 3), np.float64)
+    image[:] = glass
+    for top in range(50, 200, 18):
+        for left in range(60, 180, 18):
+            image[top : top + 15, left : left + 15] = fibre
+    image *= np.linspace(1.0, 0.94, 300)[None, :, None]
+    return np.clip(image + np.random.default_rng(0).normal(0, noise, image.shape), 0, 255).astype(np.uint8)
+
+
+def found(rgb: np.ndarray) -> Tissue:
+    return tissue_of(rgb, PixelGrid(rgb.shape[:2], 4.0), SETTINGS)
+
+
+@pytest.mark.parametrize("glass", GLASS.values(), ids=GLASS)
+@pytest.mark.parametrize("fibre", [(215, 110, 160), (232, 190, 214), (150, 90, 170)], ids=["usual", "pale", "basophilic"])
+def test_clefts_belong_to_the_tissue_and_glass_does_not(glass: tuple[int, int, int], fibre: tuple[int, int, int]) -> None:
+    seen = (fibre[0] * glass[0] // 255, fibre[1] * glass[1] // 255, fibre[2] * glass[2] // 255)  # glass tints what lies on it
+    tissue = found(section(glass, seen))
+    assert tissue.mask[52:208, 62:181].mean() > 0.99
+    outside = tissue.mask.copy()
+    outside[46:216, 56:190] = False
+    assert not outside.any()
+    assert tissue.area_mm2 == pytest.approx(tissue.mask.sum() * 16e-6)
+
+
+@pytest.mark.parametrize("glass", [*GLASS.values(), (128, 128, 128)])
+def test_a_blank_slide_has_no_tissue(glass: tuple[int, int, int]) -> None:
+    rng = np.random.default_rng(0)
+    blank = np.clip(np.array(glass) + rng.normal(0, 2, (200, 200, 3)), 0, 255).astype(np.uint8)
+    tissue = found(blank)
+    assert tissue.area_mm2 == 0
+    assert not tissue.mask.any()
+    assert tissue.background_od == pytest.approx(-np.log10((np.array(glass) + 1) / 256), abs=0.03)
+
+
+def test_dust_and_hairs_are_dropped() -> None:
+    image = Image.fromarray(np.full((250, 300, 3), 240, np.uint8))
+    draw = ImageDraw.Draw(image)
+    draw.line((5, 5, 290, 200), fill=(60, 60, 60), width=1)
+    for x in range(20, 280, 40):
+        draw.ellipse((x, 200, x + 6, 206), fill=(90, 70, 60))
+    assert found(np.asarray(image)).area_mm2 == 0
+
+
+def test_a_large_hole_stays_a_hole() -> None:
+    rgb = np.full((250, 300, 3), 240, np.uint8)
+    rgb[30:220, 30:270] = (215, 110, 160)
+    rgb[80:170, 100:200] = 240
+    mask = found(rgb).mask
+    assert not mask[100:150, 120:180].any()
+    assert mask[40:70, 40:260].all()
+
+
+def test_tissue_without_any_glass_is_all_tissue() -> None:
+    rgb = np.random.default_rng(0).normal((215, 110, 160), 8, (60, 60, 3)).clip(0, 255).astype(np.uint8)
+    assert found(rgb).mask.all()
+
+
+@pytest.mark.parametrize("name", ["field_01", "field_04"])
+def test_real_fields_are_all_tissue(name: str, real_images: Path) -> None:
+    with open_slide(real_images / "mdx_fields" / f"{name}.tif", um_per_px=0.277) as slide:
+        assert find_tissue(slide, SETTINGS).mask.mean() > 0.98
+
+
+def test_a_real_section_on_greenish_glass(real_images: Path) -> None:
+    """Looked at by eye: the piece with its clefts, without dust; the glass right and below is out."""
+    with open_slide(real_images / "toxin_injury" / "section.jpg", um_per_px=0.65) as slide:
+        tissue = find_tissue(slide, SETTINGS)
+    assert 2.5 < tissue.area_mm2 < 2.9
+    height, width = tissue.mask.shape
+    assert tissue.mask[int(0.3 * height) : int(0.7 * height), int(0.1 * width) : int(0.7 * width)].mean() > 0.99
+    assert not tissue.mask[:, int(0.88 * width) :].any()
+    assert not tissue.mask[int(0.93 * height) :].any()
+
+
+def test_a_real_core_on_grey_glass(real_images: Path) -> None:
+    with open_slide(real_images / "lymphocyte_sheets" / "HE_example.tif") as slide:
+        mask = find_tissue(slide, SETTINGS).mask
+    assert 0.68 < mask.mean() < 0.78
+    assert not mask[:15, :15].any()
+    assert mask[60:120, 50:120].all()
