@@ -19,10 +19,12 @@ def small_model() -> StateModel:
 
 
 def test_probabilities_by_hand():
-    p = small_model().predict(pd.DataFrame({"b": [0.0, 0.0, 9.0], "a": [2.0, 0.5, np.nan]}))  # a standardised: +2, -1, missing
-    np.testing.assert_allclose(p[0, 1], np.exp(4) / (np.exp(4) + 3))
-    np.testing.assert_allclose(p[1, 2], np.exp(1) / (np.exp(1) + 3))
-    np.testing.assert_allclose(p[2], 0.25)
+    """Standardised `a` is +2, -1, far beyond the limit of 20, missing: compressed log 3, -log 2, log 21, 0."""
+    p = small_model().predict(pd.DataFrame({"b": [0.0, 0.0, 0.0, 9.0], "a": [2.0, 0.5, 1e6, np.nan]}))
+    np.testing.assert_allclose(p[0, 1], 9 / (9 + 3))
+    np.testing.assert_allclose(p[1, 2], 2 / (2 + 3))
+    np.testing.assert_allclose(p[2, 1], 441 / (441 + 3))
+    np.testing.assert_allclose(p[3], 0.25)
 
 
 def test_contributions_are_exact():

@@ -1,7 +1,8 @@
 """The fitted rule that turns a fibre's features into probabilities of its state: an additive logistic model in plain numpy.
 
 Every feature has two slopes for each state, one below and one above the ordinary fibre, because dead fibres may be paler or
-darker than ordinary ones. The sum of slopes times features is exact, so the reason of a call can be read off it.
+darker than ordinary ones. Deviations are compressed by a logarithm: being ten times beyond ordinary says little more than five times.
+The sum of slopes times compressed deviations is exact, so the reason of a call can be read off it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from scipy.special import softmax
 from biopsy_analyzer.errors import ModelError
 from biopsy_analyzer.tables import FIBRE_STATES
 
-LIMIT = 5.0  # standardised features are clipped here: beyond the training's range a slope is a guess
+LIMIT = 20.0  # standardised features are clipped here: beyond the training's range a slope is a guess
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 ARRAYS = ("center", "scale", "below", "above", "intercept")
 
@@ -31,7 +32,7 @@ class StateModel:
     """Additive multinomial logistic model of fibre state over F named features.
 
     center, scale  (F,) what is subtracted and divided by; the center is the ordinary fibre, and stands in for a missing value
-    below, above   (4, F) slopes by state for standardised values under and over the center
+    below, above   (4, F) slopes by state for compressed deviations under and over the center
     intercept      (4,)
     card           name, version, sha256, data, metrics: see `training.states`
     """
@@ -55,9 +56,10 @@ class StateModel:
 
 
 def two_sided(standardised: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The parts below and above 0, clipped at +-5; NaN gives 0 in both."""
-    clipped = np.nan_to_num(np.clip(standardised, -LIMIT, LIMIT), nan=0.0)
-    return np.minimum(clipped, 0.0), np.maximum(clipped, 0.0)
+    """The parts below and above 0 of sign(z) log(1 + |z|), z clipped at +-20; NaN gives 0 in both."""
+    z = np.nan_to_num(np.clip(standardised, -LIMIT, LIMIT), nan=0.0)
+    compressed = np.sign(z) * np.log1p(np.abs(z))
+    return np.minimum(compressed, 0.0), np.maximum(compressed, 0.0)
 
 
 def save_state_model(model: StateModel, folder: Path) -> StateModel:
