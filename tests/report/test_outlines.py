@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from biopsy_analyzer.grid import PixelGrid
-from biopsy_analyzer.report.outlines import cluster_outlines, outlines
+from biopsy_analyzer.report.outlines import cluster_outlines, outlines, without_stairs
 
 
 def shoelace(ring: np.ndarray) -> float:
@@ -56,8 +56,18 @@ def test_no_labels_no_outlines() -> None:
     assert outlines(np.zeros((5, 5), np.int32), PixelGrid((5, 5), 1.0)) == []
 
 
+def test_stairs_become_a_line_and_the_area_stays() -> None:
+    labels = np.tril(np.ones((40, 40), np.int32))
+    (ring,) = outlines(labels, PixelGrid((40, 40), 1.0))
+    smooth = without_stairs(ring, 0.5)
+    stairs = smooth[(smooth[:, 0] > 1) & (smooth[:, 0] < 39) & (smooth[:, 1] > 1)]
+    assert len(stairs) > 100
+    assert np.ptp(stairs[:, 0] - stairs[:, 1]) == 0
+    assert shoelace(ring) - 0.5 <= shoelace(smooth) <= shoelace(ring)
+
+
 def test_a_cluster_is_the_hull_of_its_nuclei() -> None:
     squares = [np.array([[y, x], [y, x + 1], [y + 1, x + 1], [y + 1, x]], float) for y, x in ((0, 0), (0, 9), (9, 0), (50, 50))]
     (ring,) = cluster_outlines(squares, np.array([1, 1, 1, 0]), 1)
-    assert shoelace(ring) == 100 - 9 * 9 / 2 - 0  # the 10 x 10 square without the triangle beyond (1, 10)-(10, 1)
+    assert shoelace(ring) == 100 - 9 * 9 / 2  # the 10 x 10 square without the triangle beyond (1, 10)-(10, 1)
     assert cluster_outlines(squares, np.zeros(4, int), 0) == []

@@ -11,7 +11,7 @@ from biopsy_analyzer.errors import OutputError
 from biopsy_analyzer.escaping import for_terminal
 from biopsy_analyzer.report.atomic import prepare_folder, write_bytes
 from biopsy_analyzer.report.geojson import feature_collection, to_bytes
-from biopsy_analyzer.report.outlines import cluster_outlines, outlines
+from biopsy_analyzer.report.outlines import cluster_outlines, outlines, without_stairs
 from biopsy_analyzer.report.overlay import draw_overlay
 from biopsy_analyzer.report.result import Result
 from biopsy_analyzer.report.scores_json import scores_document, to_text
@@ -33,9 +33,14 @@ def write_result(result: Result, folder: Path | str) -> Path:
     fibre_rings = outlines(result.fibre_labels.pixels, result.fibre_labels.grid)
     nucleus_rings = outlines(result.nucleus_labels.pixels, result.nucleus_labels.grid)
     cluster_rings = cluster_outlines(nucleus_rings, result.nuclei["cluster_id"].to_numpy(), len(result.clusters))
-    ringed = (result.fibres, fibre_rings), (result.nuclei, nucleus_rings), (result.clusters, cluster_rings)
-    write_bytes(folder / "objects.geojson", to_bytes(feature_collection(result.slide.sha256, result.slide.um_per_px, *ringed)))
-    picture = draw_overlay(result.picture.rgb, result.picture.grid, *ringed, caption=_caption(result))
+    clusters = result.clusters, cluster_rings
+    objects = feature_collection(
+        result.slide.sha256, result.slide.um_per_px, (result.fibres, fibre_rings), (result.nuclei, nucleus_rings), clusters
+    )
+    write_bytes(folder / "objects.geojson", to_bytes(objects))
+    fibres = result.fibres, [without_stairs(ring, result.fibre_labels.grid.um_per_px / 2) for ring in fibre_rings]
+    nuclei = result.nuclei, [without_stairs(ring, result.nucleus_labels.grid.um_per_px / 2) for ring in nucleus_rings]
+    picture = draw_overlay(result.picture.rgb, result.picture.grid, fibres, nuclei, clusters, caption=_caption(result))
     write_bytes(folder / "overlay.png", _png(picture))
     write_bytes(folder / "scores.json", to_text(scores_document(result)).encode("utf-8"))
     return folder

@@ -42,6 +42,17 @@ def _without_straight_points(ring: np.ndarray) -> np.ndarray:
     return ring[before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]]
 
 
+def without_stairs(ring: np.ndarray, reach_um: float) -> np.ndarray:
+    """The ring (k, 2) with each corner cut at `reach_um` before and behind it, or half way to the next: (2 k, 2), for the eye.
+
+    With half a pixel of the label image stairs become straight lines, and the area shrinks by half a pixel at most.
+    """
+    onward = np.roll(ring, -1, axis=0) - ring
+    length = np.linalg.norm(onward, axis=1, keepdims=True)
+    step = onward / length * np.minimum(reach_um, length / 2)
+    return np.stack([ring - np.roll(step, 1, axis=0), ring + step], axis=1).reshape(-1, 2)
+
+
 def hull(points: np.ndarray) -> np.ndarray:
     """The convex hull of points (n, 2) as corners (k, 2), float64."""
     return cv2.convexHull(points.astype(np.float32))[:, 0].astype(np.float64)
