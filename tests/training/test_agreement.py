@@ -178,6 +178,14 @@ def test_interval_covers_the_value_and_narrows_with_the_number_of_objects() -> N
     assert many.ci95[1] - many.ci95[0] == pytest.approx(0.041, abs=0.015)
 
 
+def test_no_interval_leaves_what_is_possible() -> None:
+    truth, pred = squares((10, 10), (10, 20), (10, 30)), np.zeros((60, 60), dtype=np.int32)
+    pred[10:20, 10:40] = 1  # three objects under one prediction: drawn again, a unit alone must not overlap more than it is large
+    dice = segmentation_figures(match(truth, pred))["dice"]
+    assert dice.value == 1
+    assert dice.ci95 == (1, 1)
+
+
 def test_drawing_images_keeps_what_lies_in_one_image_together() -> None:
     good, bad = match(squares((10, 10)), squares((10, 10))), match(squares((10, 10)), squares((40, 40)))
     units = pd.concat([good] * 40 + [bad] * 40)

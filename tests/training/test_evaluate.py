@@ -180,6 +180,8 @@ def test_annotations_judge_their_region_and_the_marked_nuclei(tmp_path: Path) ->
     assert parts["fibre_states"]["figures"]["accuracy"] == {"value": 1.0, "ci95": (1.0, 1.0), "n": 1}  # the unsure one has no state
     assert parts["nuclei"] is None
     assert judged.marks.pred_class.to_list() == ["macrophage", "missed"]
+    picture = marked_picture(np.full((600, 800, 3), 255, dtype=np.uint8), judged)
+    assert picture.shape == (600 + 26, 500 + 40, 3)  # the annotated region, a rim and the key
 
 
 def test_what_is_wrong_with_a_folder_is_said(folder: Path, tmp_path: Path) -> None:
@@ -250,7 +252,7 @@ def fake_models() -> Models:
 
 
 def test_the_whole_method_is_judged(folder: Path, fake_models: Models, tmp_path: Path) -> None:
-    steps = []
+    steps: list[tuple] = []
     evaluation = evaluate_folder(folder, fake_models, tmp_path / "out", progress=lambda *step: steps.append(step))
     assert steps == [("evaluate", 1, 1)]
     assert value(evaluation, "fibres", "f1_75") == 1

@@ -26,7 +26,7 @@ UNITS = {
     "iou": "float64",  # 0 unless a hit
     "truth_px": "float64",  # outside the ignored area
     "pred_px": "float64",
-    "both_px": "float64",  # truth pixels that lie under any prediction
+    "both_px": "float64",  # mean of truth pixels under any prediction and predicted pixels under any truth: sums to the overlap
     "void": "bool",
     "cut": "bool",  # touches the image's edge, in the truth or the prediction
 }
@@ -56,7 +56,8 @@ def match(truth: np.ndarray, pred: np.ndarray, *, ignore: np.ndarray | None = No
     left = _objects(overlaps, "truth_id", truth, min_cut_px)
     right = _objects(overlaps, "pred_id", pred, min_cut_px)
     shared = overlaps[(overlaps.truth_id > 0) & (overlaps.pred_id > 0) & ~overlaps.ignored]
-    left["both_px"] = shared.groupby("truth_id").px.sum().reindex(left.index, fill_value=0.0)
+    for objects, column in ((left, "truth_id"), (right, "pred_id")):
+        objects["shared_px"] = shared.groupby(column).px.sum().reindex(objects.index, fill_value=0.0)
 
     truth_px, pred_px = left.px.loc[shared.truth_id].to_numpy(), right.px.loc[shared.pred_id].to_numpy()
     pairs = shared[["truth_id", "pred_id"]].assign(iou=shared.px.to_numpy() / (truth_px + pred_px - shared.px.to_numpy()))
@@ -65,13 +66,13 @@ def match(truth: np.ndarray, pred: np.ndarray, *, ignore: np.ndarray | None = No
     false = pd.DataFrame({"truth_id": 0, "pred_id": right.index.difference(hits.pred_id), "iou": 0.0})
     units = pd.concat([part for part in (hits, missed, false) if len(part)] or [hits], ignore_index=True)
 
-    nothing = pd.DataFrame({"px": 0.0, "both_px": 0.0, "void": False, "cut": False}, index=[0])
+    nothing = pd.DataFrame({"px": 0.0, "shared_px": 0.0, "void": False, "cut": False}, index=[0])
     of_truth = pd.concat([nothing, left]).loc[units.truth_id].reset_index(drop=True)
-    of_pred = pd.concat([nothing[["px", "void", "cut"]], right]).loc[units.pred_id].reset_index(drop=True)
+    of_pred = pd.concat([nothing, right]).loc[units.pred_id].reset_index(drop=True)
     units = units.assign(
         truth_px=of_truth.px,
         pred_px=of_pred.px,
-        both_px=of_truth.both_px,
+        both_px=(of_truth.shared_px + of_pred.shared_px) / 2,
         void=of_truth.void | of_pred.void,
         cut=of_truth.cut | of_pred.cut,
     )

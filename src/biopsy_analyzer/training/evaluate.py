@@ -6,7 +6,7 @@ import dataclasses
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +62,7 @@ def evaluate_folder(
     if labels is not None:
         find = partial(_read_prediction, Path(labels))
     elif models is not None:
-        find = partial(_analyse, models, settings)
+        find = _analysis(models, settings)
     else:
         raise UsageError("nothing to judge: wanted models, or a folder of label images")
     facts = {"inputs": Path(inputs).name, "labels": None if labels is None else Path(labels).name, "drawn": all(t.drawn for t in truths)}
@@ -91,7 +91,7 @@ def evaluate_drawn(
     with tempfile.TemporaryDirectory() as folder:
         truths = (draw_truth(difficulty, number, Path(folder), seed=seed, shape_px=shape_px) for number in range(count))
         facts = {"difficulty": difficulty, "seed": seed, "shape_px": list(shape_px), "drawn": True}
-        return _evaluate(truths, count, partial(_analyse, models, settings), models, out, settings, progress, facts)
+        return _evaluate(truths, count, _analysis(models, settings), models, out, settings, progress, facts)
 
 
 def _evaluate(
@@ -125,9 +125,15 @@ def _evaluate(
     return evaluation
 
 
-def _analyse(models: Models, settings: Settings, truth: Truth) -> Prediction:
-    with open_slide(truth.image, um_per_px=truth.grid.um_per_px) as slide:
-        return prediction_of(analyze_slide(slide, models, settings))
+def _analysis(models: Models, settings: Settings) -> Callable[[Truth], Prediction]:
+    """The method as a function of the truth's image; several annotations of one image in a row are analysed once."""
+
+    @lru_cache(maxsize=1)
+    def analyse(image: Path, um_per_px: float) -> Prediction:
+        with open_slide(image, um_per_px=um_per_px) as slide:
+            return prediction_of(analyze_slide(slide, models, settings))
+
+    return lambda truth: analyse(truth.image, truth.grid.um_per_px)
 
 
 def _read_prediction(folder: Path, truth: Truth) -> Prediction:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 _SEGMENTATION = {
     "f1_50": "F1 at IoU 0.5",
@@ -52,7 +52,8 @@ def _print_classes(part: dict[str, Any], title: str, console: Console) -> None:
     cells, figures = part["confusion"], part["figures"]
     names, counts = cells["columns_found"], cells["counts"]
     shown = [i for i, name in enumerate(names) if name in cells["rows_truth"] or any(row[i] for row in counts)]
-    table = Table("truth \\ found", *(names[i] for i in shown), "recall", "precision", title=title)
+    columns = [Column(name, overflow="fold") for name in (*(names[i] for i in shown), "recall", "precision")]
+    table = Table(Column("truth \\ found", no_wrap=True), *columns, title=title)
     for name, row in zip(cells["rows_truth"], counts, strict=True):
         own = [_short(figures[f"{figure} {name}"]) if f"{figure} {name}" in figures else "" for figure in ("recall", "precision")]
         table.add_row(name, *(str(row[i]) for i in shown), *own)
@@ -68,11 +69,13 @@ def _print_figures(figures: dict[str, Any], title: str, console: Console) -> Non
 
 
 def _print_images(images: list[dict[str, Any]], console: Console) -> None:
-    table = Table("image", "um/px", "fibre F1", "at 0.75", "state F1", "nucleus F1", "kind F1", title="By image")
+    figures = ("um/px", "held out", "fibre F1", "at 0.75", "state F1", "nucleus F1", "kind F1")
+    table = Table(Column("image", no_wrap=True, overflow="fold"), *figures, title="By image")
     for image in images:
         keys = (("fibres", "f1_50"), ("fibres", "f1_75"), ("fibre_states", "macro_f1"), ("nuclei", "f1_50"), ("nucleus_kinds", "macro_f1"))
         cells = [_short(image[part]["figures"][key]) if image[part] else "-" for part, key in keys]
-        table.add_row(image["name"], f"{image['um_per_px']:.3g}", *cells)
+        held_out = {True: "yes", False: "no", None: "-"}[image["held_out"]]
+        table.add_row(image["name"], f"{image['um_per_px']:.3g}", held_out, *cells)
     console.print(table)
     for image in images:
         if image["error"]:

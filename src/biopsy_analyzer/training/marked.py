@@ -13,28 +13,38 @@ HIT, MISS, FALSE, VOID = (0, 158, 115), (213, 94, 0), (204, 0, 204), (128, 128, 
 _KEY = (("found", HIT), ("missed (true outline)", MISS), ("false find", FALSE), ("does not count", VOID))
 _MAX_PX = 6000
 _FILL = 0.25
+_RIM_PX = 40
 
 
 def marked_picture(rgb: np.ndarray, judged: Judged) -> np.ndarray:
     """`rgb` (H, W, 3) uint8 with every object outlined by what became of it; fibres left, nuclei right, a key below.
 
     Green: found (the outline found). Vermillion, filled: missed (the true outline). Magenta, filled: a false find. Grey: does not
-    count. A class called wrong is written on the object as true > found. Pictures are shrunk to at most 6000 px a side.
+    count. A class called wrong is written on the object as true > found. Cut to the part of which the truth is known, and shrunk
+    to at most 6000 px a side.
     """
-    truth = judged.truth
+    truth, known = judged.truth, _known_part(judged.truth.ignore)
     sides = [(judged.fibres, truth.fibres, judged.fibre_pixels), (judged.nuclei, truth.nuclei, judged.nucleus_pixels)]
     panels = [
         _panel(rgb, units, true, found) for units, true, found in sides if units is not None and true is not None and found is not None
     ]
-    picture = np.concatenate([_with_key(panel) for panel in panels or [rgb.copy()]], axis=1)
+    picture = np.concatenate([_with_key(panel[known]) for panel in panels or [rgb]], axis=1)
     scale = _MAX_PX / max(picture.shape[:2])
     return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else picture
+
+
+def _known_part(ignore: np.ndarray | None) -> tuple[slice, slice]:
+    """The rows and columns that hold everything of which the truth is known, and a rim; all, where nothing or all is ignored."""
+    if ignore is None or ignore.all():
+        return slice(None), slice(None)
+    rows, columns = (np.flatnonzero(~ignore.all(axis=axis)) for axis in (1, 0))
+    return slice(max(0, rows[0] - _RIM_PX), rows[-1] + 1 + _RIM_PX), slice(max(0, columns[0] - _RIM_PX), columns[-1] + 1 + _RIM_PX)
 
 
 def _panel(rgb: np.ndarray, units: pd.DataFrame, truth: np.ndarray, found: np.ndarray) -> np.ndarray:
     """One colour a unit, painted by label look-up."""
     fate = np.select([units.void, units.pred_id == 0, units.truth_id == 0], [3, 1, 2], 0)
-    of_truth, of_found = np.full(int(truth.max(initial=0)) + 1, -1), np.full(int(found.max(initial=0)) + 1, -1)
+    of_truth, of_found = (np.full(int(labels.max(initial=0)) + 1, -1) for labels in (truth, found))
     only_truth = (units.pred_id == 0).to_numpy()
     of_truth[units.truth_id[only_truth]] = fate[only_truth]
     of_found[units.pred_id[~only_truth]] = fate[~only_truth]
