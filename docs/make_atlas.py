@@ -1,0 +1,137 @@
+"""Draw the sheets of the atlas, docs/images/atlas_*.jpg: every finding and look-alike in each difficulty.
+
+python docs/make_atlas.py [FOLDER]
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from biopsy_analyzer.training.draw import DIFFICULTIES, Drawn, draw_recipe, draw_section, render
+from biopsy_analyzer.training.draw.layout import FAT, INFILTRATE, NERVE, VESSEL
+from biopsy_analyzer.training.draw.recipe import ARTEFACTS, STAGES, Difficulty
+
+TILE_PX, SECTION_PX = 232, 384  # of 0.5 um
+COLUMNS = 4
+FIRST_SEED = 9_500_000  # neither trained nor judged on
+LABEL_PX = 22
+
+ARTEFACT_CHANGES: dict[str, dict[str, Any]] = {
+    **{name: {"artefacts": frozenset({name}), "holes_share": 0.0} for name in ARTEFACTS},
+    "freezing holes": {"artefacts": frozenset(), "holes_share": 0.9},
+}
+PLAIN = {"artefacts": frozenset(), "holes_share": 0.0, "perimysium_px": 60.0, "fascicle_px": 500.0, "glass_edge": False}
+LOOK_ALIKES: dict[str, tuple[dict[str, Any], int | None]] = {
+    "infiltrate": ({**PLAIN, "infiltrate_share": 0.45, "islands": 0.3}, INFILTRATE),
+    "nerve": ({**PLAIN, "structures": {"nerve": 1}}, NERVE),
+    "vessel, cuffed": ({**PLAIN, "structures": {"vessel": 2}, "perivascular": 1.0}, VESSEL),
+    "muscle spindle": ({**PLAIN, "structures": {"spindle": 1}}, NERVE),
+    "fat": ({**PLAIN, "fat_share": 0.45}, FAT),
+    "oblique fibres": ({**PLAIN, "oblique": 0.3}, None),
+    "internal nuclei only": ({**PLAIN, "internal_share": 0.9, "state_shares": dict.fromkeys(STAGES, 0.0)}, None),
+    "many small fibres": ({**PLAIN, "small_share": 0.6}, None),
+}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture RGB uint8 (TILE_PX, TILE_PX, 3) and what stands under it."""
+
+    rgb: np.ndarray
+    label: str
+
+
+def stage_tiles(stage: str, columns: int = COLUMNS) -> Iterator[Tile]:
+    """`columns` fibres of one stage in each difficulty, in the middle of their tile."""
+    for difficulty in DIFFICULTIES:
+        seed = FIRST_SEED
+        for _ in range(columns):
+            seed, drawn, centre = _section_with(stage, difficulty, seed)
+            yield Tile(_cropped(render(drawn, seed, difficulty), centre), f"{difficulty}, seed {seed}")
+            seed += 1
+
+
+def _section_with(stage: str, difficulty: Difficulty, seed: int) -> tuple[int, Drawn, np.ndarray]:
+    """The first seed from `seed` on whose section has a fibre of `stage` in its middle part, and that fibre's centre (y, x) in px."""
+    while True:
+        recipe = draw_recipe(np.random.default_rng(seed), difficulty)
+        changed = replace(
+            recipe, state_shares={**dict.fromkeys(STAGES, 0.0), stage: 0.3}, fibre_px=min(recipe.fibre_px, 110.0), fat_share=0.0
+        )
+        drawn = draw_section(seed, (SECTION_PX, SECTION_PX), difficulty, recipe=changed)
+        labels = np.flatnonzero(drawn.fibre_stage == STAGES.index(stage) + 1)
+        centres = np.array([np.argwhere(drawn.fibres == label).mean(axis=0) for label in labels]).reshape(-1, 2)
+        off = np.abs(centres - SECTION_PX / 2).max(axis=1, initial=0)
+        if len(off) and off.min() < (SECTION_PX - TILE_PX) / 2:
+            return seed, drawn, centres[off.argmin()]
+        seed += 1
+
+
+def artefact_tiles() -> Iterator[Tile]:
+    """One tile of each artefact, of the usual difficulty."""
+    for number, (name, changes) in enumerate(ARTEFACT_CHANGES.items()):
+        yield _changed_tile(name, changes, None, FIRST_SEED + 20 * number)
+
+
+def look_alike_tiles() -> Iterator[Tile]:
+    """One tile of each thing that resembles damage, inflammation or fibres and is none of them."""
+    for number, (name, (changes, zone)) in enumerate(LOOK_ALIKES.items()):
+        yield _changed_tile(name, changes, zone, FIRST_SEED + 500 + 20 * number)
+
+
+def _changed_tile(name: str, changes: dict[str, Any], zone: int | None, seed: int) -> Tile:
+    """A usual section whose recipe has `changes`, around its largest patch of `zone`; the first of 20 seeds that shows most of it."""
+
+    def drawn_from(candidate: int) -> Drawn:
+        recipe = draw_recipe(np.random.default_rng(candidate), "usual", "normal")
+        return draw_section(candidate, (SECTION_PX, SECTION_PX), "usual", recipe=replace(recipe, weakness=0.3, **changes))
+
+    middle = np.array([SECTION_PX / 2] * 2)
+    if zone is None:
+        return Tile(_cropped(render(drawn_from(seed), seed), middle), f"{name}, seed {seed}")
+    shares = [float((drawn_from(seed + k).zone == zone).mean()) for k in range(6)]
+    best = seed + int(np.argmax(shares))
+    drawn = drawn_from(best)
+    _, _, stats, centres = cv2.connectedComponentsWithStats((drawn.zone == zone).astype(np.uint8))
+    centre = centres[1 + stats[1:, cv2.CC_STAT_AREA].argmax()][::-1] if len(stats) > 1 else middle
+    return Tile(_cropped(render(drawn, best), centre), f"{name}, seed {best}")
+
+
+def _cropped(rgb: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    top, left = np.clip(np.round(centre - TILE_PX / 2), 0, SECTION_PX - TILE_PX).astype(int)
+    return rgb[top : top + TILE_PX, left : left + TILE_PX]
+
+
+def sheet(tiles: list[Tile]) -> Image.Image:
+    """The tiles in rows of COLUMNS, each over its label; a bar of 50 um in the first."""
+    rows = -(-len(tiles) // COLUMNS)
+    image = Image.new("RGB", (COLUMNS * (TILE_PX + 4) - 4, rows * (TILE_PX + LABEL_PX)), "white")
+    pen, font = ImageDraw.Draw(image), ImageFont.load_default(13)
+    for number, tile in enumerate(tiles):
+        x, y = number % COLUMNS * (TILE_PX + 4), number // COLUMNS * (TILE_PX + LABEL_PX)
+        image.paste(Image.fromarray(tile.rgb), (x, y))
+        pen.text((x + 2, y + TILE_PX + 2), tile.label, (20, 20, 20), font)
+    pen.rectangle((8, TILE_PX - 14, 108, TILE_PX - 9), fill=(0, 0, 0))
+    pen.text((8, TILE_PX - 32), "50 um", (0, 0, 0), font)
+    return image
+
+
+def main(folder: Path) -> None:
+    """Write all sheets into `folder`."""
+    sheets = {stage: stage_tiles(stage) for stage in STAGES} | {"artefacts": artefact_tiles(), "look_alikes": look_alike_tiles()}
+    for name, tiles in sheets.items():
+        path = folder / f"atlas_{name}.jpg"
+        sheet(list(tiles)).save(path, quality=82)
+        print(path)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "images")
