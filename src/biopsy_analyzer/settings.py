@@ -39,22 +39,30 @@ class SegmentSettings(_Group):
     """How maps become fibres and nuclei."""
 
     fibre_threshold: float = Field(0.5, gt=0, lt=1, description="Probability; fibre foreground. 0.4-0.6 measured alike.")
-    fibre_seed: float = Field(0.35, gt=0, lt=1, description="Relative depth (0 border, 1 deepest) above which seeds lie. 0.35-0.55 measured alike.")
+    fibre_seed: float = Field(
+        0.35, gt=0, lt=1, description="Relative depth (0 border, 1 deepest) above which seeds lie. 0.35-0.55 measured alike."
+    )
     fibre_join: float = Field(
-        0.4, gt=0, description="Mean depth along a shared edge over the lower of the two greatest depths; above it two pieces are one. Drawn maps."
+        0.4,
+        gt=0,
+        description="Mean depth along a shared edge over the lower of the two greatest depths; above it two pieces are one. Drawn maps.",
     )
     min_fibre_um2: float = Field(60.0, ge=0, description="um2; smaller finds are dropped (a fibre of 9 um). Prior.")
     nucleus_threshold: float = Field(0.5, gt=0, lt=1, description="Probability; nucleus foreground. Prior.")
     nucleus_seed: float = Field(0.25, gt=0, lt=1, description="As fibre_seed. 0.25 beat 0.15, 0.35 and 0.45 on drawn maps.")
     nucleus_join: float = Field(0.5, gt=0, description="As fibre_join, for nuclei. 0.4-0.6 measured alike on drawn maps.")
     min_nucleus_um2: float = Field(8.0, ge=0, description="um2; smaller finds are dropped. Prior.")
-    max_nucleus_um_per_px: float = Field(0.75, gt=0, description="um/px; coarser images show no nuclei well enough: null with a warning. Prior.")
+    max_nucleus_um_per_px: float = Field(
+        0.75, gt=0, description="um/px; coarser images show no nuclei well enough: null with a warning. Prior."
+    )
 
 
 class ClassifySettings(_Group):
     """Fibre states and nucleus types."""
 
-    internal_depth_um: float = Field(5.0, gt=0, description="um from nucleus centre to the fibre's border; deeper is internal. Published rule, dbi-infra.eu.")
+    internal_depth_um: float = Field(
+        5.0, gt=0, description="um from nucleus centre to the fibre's border; deeper is internal. Published rule, dbi-infra.eu."
+    )
     min_state_um2: float = Field(100.0, ge=0, description="um2; smaller fibres (11 um) show too little sarcoplasm for a state. Prior.")
     min_probability: float = Field(0.4, ge=0, le=1, description="A fibre whose likeliest state is less likely is unassessable. Prior.")
 
@@ -63,10 +71,14 @@ class ClusterSettings(_Group):
     """What makes cells a cluster."""
 
     reach_um: float = Field(20.0, gt=0, description="um between nucleus centres that link two cells. Prior.")
-    min_cells: int = Field(10, ge=2, description="Cells that make a cluster. Wedderburn 2007 / Varsani 2015 (juvenile dermatomyositis tool).")
+    min_cells: int = Field(
+        10, ge=2, description="Cells that make a cluster. Wedderburn 2007 / Varsani 2015 (juvenile dermatomyositis tool)."
+    )
     min_cells_at_necrosis: int = Field(3, ge=2, description="Cells that make a cluster around a necrotic fibre. Prior.")
     at_necrosis_um: float = Field(10.0, gt=0, description="um from a cell to a necrotic fibre's border that counts as around it. Prior.")
-    pure_share: float = Field(0.7, gt=0.5, le=1, description="Share of one cell type above which a cluster bears its name, otherwise mixed. Prior.")
+    pure_share: float = Field(
+        0.7, gt=0.5, le=1, description="Share of one cell type above which a cluster bears its name, otherwise mixed. Prior."
+    )
 
 
 class ScoreSettings(_Group):
@@ -75,10 +87,14 @@ class ScoreSettings(_Group):
     min_fibres: int = Field(50, ge=1, description="Assessable fibres below which scores are null. Prior (error falls until ~600 fibres).")
     necrosis_half: float = Field(0.05, gt=0, description="Share of necrotic and pale/fragmented fibres at which the axis is 0.5. Prior.")
     regeneration_half: float = Field(0.05, gt=0, description="Share of regenerating fibres at which the axis is 0.5. Prior.")
-    inflammation_half_per_mm2: float = Field(100.0, gt=0, description="Interstitial inflammatory cells per mm2 at which the axis is 0.5. Prior.")
+    inflammation_half_per_mm2: float = Field(
+        100.0, gt=0, description="Interstitial inflammatory cells per mm2 at which the axis is 0.5. Prior."
+    )
     block_um: float = Field(250.0, gt=0, description="um; edge of the blocks that the bootstrap draws. Prior.")
     min_blocks: int = Field(16, ge=4, description="Blocks wanted; a small section is cut into smaller blocks. Prior.")
-    min_support: float = Field(0.8, gt=0.5, le=1, description="Share of bootstrap rounds that must agree with the pattern, else indeterminate. Prior.")
+    min_support: float = Field(
+        0.8, gt=0.5, le=1, description="Share of bootstrap rounds that must agree with the pattern, else indeterminate. Prior."
+    )
     bootstrap_rounds: int = Field(1000, ge=100, description="Rounds of the block bootstrap.")
     seed: int = Field(0, description="Seed of the bootstrap.")
     active: float = Field(0.25, gt=0, lt=1, description="Value above which an axis counts as active in the pattern. Prior.")

@@ -3,7 +3,7 @@ import json
 import numpy as np
 
 from biopsy_analyzer.training.banks import OD_STEPS
-from biopsy_analyzer.training.draw import draw_section
+from biopsy_analyzer.training.draw import draw_recipe, draw_section
 from biopsy_analyzer.training.draw.bank import SHARES, write_bank
 from biopsy_analyzer.training.draw.recipe import DIFFICULTIES
 from biopsy_analyzer.training.targets import UNKNOWN
@@ -15,8 +15,9 @@ def test_rows_hold_the_sections_of_their_seeds(tmp_path):
     assert json.loads((tmp_path / "bank" / "bank.json").read_text())["count"] == 3
     assert arrays["concentrations"].shape == (3, 3, 128, 128)
     for row in range(3):
-        difficulty = str(np.random.default_rng((11, row)).choice(DIFFICULTIES, p=SHARES))
-        drawn = draw_section(11 + row, (128, 128), difficulty)
+        rng = np.random.default_rng((11, row))
+        recipe = draw_recipe(rng, DIFFICULTIES[rng.choice(3, p=SHARES)])
+        drawn = draw_section(11 + row, (128, 128), recipe=recipe)
         assert np.array_equal(arrays["fibres"][row], drawn.fibres)
         assert np.array_equal(arrays["nuclei"][row], drawn.nuclei)
         assert np.array_equal(arrays["kinds"][row], drawn.nucleus_kind[drawn.nuclei])
@@ -29,3 +30,11 @@ def test_workers_change_nothing(tmp_path):
     write_bank(tmp_path / "two", 3, seed=5, patch_px=96, workers=2)
     for path in (tmp_path / "one").glob("*.npy"):
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+def test_infiltrated_patches_hold_few_fibres_and_many_cells(tmp_path):
+    for name, infiltrated in (("plain", False), ("dense", True)):
+        write_bank(tmp_path / name, 4, seed=21, patch_px=256, infiltrated=infiltrated)
+    fibres, nuclei = ({n: (np.load(tmp_path / n / f"{part}.npy") > 0).mean() for n in ("plain", "dense")} for part in ("fibres", "nuclei"))
+    assert fibres["dense"] < 0.8 * fibres["plain"]
+    assert nuclei["dense"] > nuclei["plain"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from numpy.lib.format import open_memmap
 
 from biopsy_analyzer.tables import FIBRE_STATES
 from biopsy_analyzer.training.banks import OD_STEPS
-from biopsy_analyzer.training.draw.recipe import DIFFICULTIES
+from biopsy_analyzer.training.draw.recipe import DIFFICULTIES, draw_recipe
 from biopsy_analyzer.training.draw.section import draw_section
 from biopsy_analyzer.training.targets import UNKNOWN
 
@@ -21,9 +22,10 @@ SHARES = (0.15, 0.55, 0.3)  # clean, usual, hard
 _FILES = {"fibres": np.uint16, "nuclei": np.uint16, "states": np.uint8, "kinds": np.uint8, "ignore": np.bool_}
 
 
-def write_bank(folder: Path, count: int, seed: int, patch_px: int = 512, workers: int = 1) -> None:
+def write_bank(folder: Path, count: int, seed: int, patch_px: int = 512, workers: int = 1, infiltrated: bool = False) -> None:
     """Draw `count` patches of seeds `seed`, `seed` + 1, ... into `folder`: memory-mapped .npy files, one row a patch.
 
+    `infiltrated` puts a dense infiltrate into every patch: the look-alike that a network takes for fibres first.
     concentrations uint8 (N, 3, H, W) = OD * 80; fibres, nuclei uint16 labels; states, kinds uint8 rasters (255 unknown); ignore bool.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -31,7 +33,7 @@ def write_bank(folder: Path, count: int, seed: int, patch_px: int = 512, workers
     open_memmap(folder / "concentrations.npy", "w+", np.uint8, (count, 3, patch_px, patch_px)).flush()
     for name, dtype in _FILES.items():
         open_memmap(folder / f"{name}.npy", "w+", dtype, shape).flush()
-    job = partial(_write_row, folder, seed, patch_px)
+    job = partial(_write_row, folder, seed, patch_px, infiltrated)
     if workers == 1:
         list(map(job, range(count)))
     else:
@@ -40,9 +42,13 @@ def write_bank(folder: Path, count: int, seed: int, patch_px: int = 512, workers
     (folder / "bank.json").write_text(json.dumps({"count": count, "seed": seed, "patch_px": patch_px, "um_per_px": 0.5}))
 
 
-def _write_row(folder: Path, seed: int, patch_px: int, row: int) -> None:
-    difficulty = str(np.random.default_rng((seed, row)).choice(DIFFICULTIES, p=SHARES))
-    drawn = draw_section(seed + row, (patch_px, patch_px), difficulty)  # type: ignore[arg-type]
+def _write_row(folder: Path, seed: int, patch_px: int, infiltrated: bool, row: int) -> None:
+    rng = np.random.default_rng((seed, row))
+    difficulty = DIFFICULTIES[rng.choice(len(DIFFICULTIES), p=SHARES)]
+    recipe = draw_recipe(rng, difficulty)
+    if infiltrated:
+        recipe = replace(recipe, infiltrate_share=rng.uniform(0.2, 0.65), islands=rng.uniform(0.1, 0.7))
+    drawn = draw_section(seed + row, (patch_px, patch_px), recipe=recipe)
     states = np.where(drawn.fibre_state > len(FIBRE_STATES), UNKNOWN, drawn.fibre_state).astype(np.uint8)
     arrays = {
         "concentrations": np.clip(drawn.concentrations * OD_STEPS + 0.5, 0, 255).astype(np.uint8),
