@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import biopsy_analyzer
 from biopsy_analyzer.classify.state_model import save_state_model
 from biopsy_analyzer.errors import ModelError, OutputError, SlideError, UsageError
 from biopsy_analyzer.segment.network import CHANNELS, UNet
@@ -20,7 +21,8 @@ from sections import GLASS, Plan, colour_models, paint, save
 
 def run(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", "-m", "biopsy_analyzer", *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    environment = {**os.environ, "PYTHONPATH": str(Path(biopsy_analyzer.__file__).parents[1])}  # the code under test, wherever it runs
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, env=environment)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("models")
     for kind, um_per_px in (("fibres", 0.8), ("nuclei", 0.5)):
-        write_model(UNet((4, 8), 1, len(CHANNELS[kind]), folded=False), kind, um_per_px, folder / kind, {"version": "0"})
+        write_model(UNet((4, 8), 1, len(CHANNELS[kind]), folded=False).eval(), kind, um_per_px, folder / kind, {"version": "0"})
     save_state_model(colour_models().states, folder / "states")
     return folder
 
@@ -116,8 +118,6 @@ def test_the_command_line_starts_without_heavy_imports() -> None:
 
 
 def test_public_names() -> None:
-    import biopsy_analyzer
-
     assert all(getattr(biopsy_analyzer, name) is not None for name in biopsy_analyzer.__all__)
     with pytest.raises(AttributeError, match="unknown_name"):
         _ = biopsy_analyzer.unknown_name
