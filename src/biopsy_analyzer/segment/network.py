@@ -164,7 +164,7 @@ def load_network(folder: Path, device: str = "auto") -> Network:
     or the device is missing.
     """
     folder = Path(folder)
-    device = _device(device)
+    device = choose_device(device)
     card = _read_card(folder)
     module = _build(folder, card, _read_weights(folder, card["sha256"]))
     return Network(
@@ -197,7 +197,8 @@ def default_folder() -> Path:
     return package / "models" if (package / "models").is_dir() else package.parents[1] / "models"
 
 
-def _device(wanted: str) -> str:
+def choose_device(wanted: str) -> str:
+    """The device for `wanted` "auto" (CUDA where there is one), "cpu" or "cuda"; ModelError for another word and for CUDA that is missing."""
     if wanted not in ("auto", "cpu", "cuda"):
         raise ModelError(f"device {wanted!r} is not known; choose auto, cpu or cuda")
     if wanted == "cuda" and not torch.cuda.is_available():

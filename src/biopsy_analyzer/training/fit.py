@@ -1,4 +1,4 @@
-"""Training of one network on banks of patches: seeded, resumable, on the CPU."""
+"""Training of one network on banks of patches: seeded, resumable, on a CPU or a GPU."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import torch
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from biopsy_analyzer.errors import UsageError
-from biopsy_analyzer.segment.network import CHANNELS, UNet
+from biopsy_analyzer.segment.network import CHANNELS, UNet, choose_device
 from biopsy_analyzer.training.augment import LOOKS, Sample, draw_sample
 from biopsy_analyzer.training.banks import Bank
 from biopsy_analyzer.training.export import write_model
@@ -49,6 +49,7 @@ def fit(
     evaluate_every: int = 500,
     architecture: dict | None = None,
     threads: int = 1,
+    device: str = "auto",
     version: str = "0.1.0",
 ) -> dict[str, float]:
     """Train the network of `kind` "fibres" or "nuclei" and return its held-out figures.
@@ -57,6 +58,7 @@ def fit(
     out             run folder, outside the repository: checkpoint.pt, curve.csv, curve.png
     models          folder that gets `kind`/weights.safetensors and card.json at each evaluation (None: out/models)
     minutes, steps  length, exactly one; the learning rate follows it (warm-up, then half a cosine)
+    device          cpu, cuda, or auto: cuda where there is one
     resume          go on from out/checkpoint.pt; with `steps` the weights are those of an uninterrupted run
     Sample i of step s depends on (seed, s, i) alone. UsageError for a wrong kind, length, share, bank or checkpoint.
     """
@@ -64,7 +66,17 @@ def fit(
         raise UsageError(f"train wants kind fibres or nuclei and either minutes or steps, not {kind!r}, {minutes} and {steps}")
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
-    run = _Run(kind, [Bank(bank) for bank in banks], shares, Path(out), seed, batch_size, size_px, architecture or ARCHITECTURES[kind])
+    run = _Run(
+        kind,
+        [Bank(bank) for bank in banks],
+        shares,
+        Path(out),
+        seed,
+        batch_size,
+        size_px,
+        architecture or ARCHITECTURES[kind],
+        choose_device(device),
+    )
     if resume:
         run.load()
     models = Path(models) if models else Path(out) / "models"
@@ -95,26 +107,29 @@ class _Run:
         batch_size: int,
         size_px: int,
         architecture: dict,
+        device: str,
     ) -> None:
         self.kind, self.banks, self.out, self.seed, self.batch_size, self.size_px = kind, banks, out, seed, batch_size, size_px
         self.shares = _normalised(shares, banks)
+        self.device = device
         torch.manual_seed(seed)
         self.network = UNet(architecture["widths"], architecture["bottom"], len(CHANNELS[kind]), folded=False)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+        self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
         self.average = deepcopy(self.network).eval()
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=_PEAK_RATE, weight_decay=0.01)
         counts = sum(share * bank.class_counts(kind) for share, bank in zip(self.shares, banks, strict=True))
-        self.class_weights = class_weights(torch.from_numpy(np.asarray(counts, np.float32)))
+        self.class_weights = class_weights(torch.from_numpy(np.asarray(counts, np.float32))).to(device)
         self.step, self.seconds = 0, 0.0
         self.curve: list[dict[str, float]] = []
         self.recent: list[list[float]] = []
         self.figures: dict[str, float] = {}
-        self.precision = torch.autocast("cpu", torch.bfloat16) if torch.cpu.get_capabilities().get("avx512_bf16") else nullcontext()
+        half = device != "cpu" or torch.cpu.get_capabilities().get("avx512_bf16")
+        self.precision = torch.autocast(device, torch.bfloat16) if half else nullcontext()
 
     def train_step(self, done: float) -> float:
         """One step at `done` 0..1 of the run; returns the loss."""
         started = time.monotonic()
-        batch = _batch([self._sample(i) for i in range(self.batch_size)])
+        batch = _batch([self._sample(i) for i in range(self.batch_size)], self.device)
         rate = _PEAK_RATE * min(1, (self.step + 1) / _WARM_UP_STEPS) * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -158,7 +173,7 @@ class _Run:
         chosen = [held[int(i)] for i in np.linspace(0, len(held) - 1, min(len(held), _HELD_OUT_SAMPLES))]
         for start in range(0, len(chosen), self.batch_size):
             rows = enumerate(chosen[start : start + self.batch_size], start)
-            batch = _batch([self._held_out_sample(n, bank, row) for n, (bank, row) in rows])
+            batch = _batch([self._held_out_sample(n, bank, row) for n, (bank, row) in rows], self.device)
             with self.precision:
                 logits = self.average(batch.rgb.float())
             found = agreement(logits.float(), batch)
@@ -198,7 +213,7 @@ class _Run:
     def load(self) -> None:
         """Go on where `save` left off."""
         try:
-            state = torch.load(self.out / "checkpoint.pt", weights_only=True)
+            state = torch.load(self.out / "checkpoint.pt", map_location=self.device, weights_only=True)
             for name in ("network", "average", "optimizer"):
                 getattr(self, name).load_state_dict(state.pop(name))
         except (OSError, RuntimeError, KeyError, ValueError) as error:
@@ -224,7 +239,7 @@ class _Run:
             },
             "metrics": {"held_out": self.figures, "meaning": "augmented patches of the same banks, not trained on; no real slides"},
         }
-        write_model(self.average, self.kind, LOOKS[self.kind].um_per_px, folder, about)
+        write_model(deepcopy(self.average).cpu(), self.kind, LOOKS[self.kind].um_per_px, folder, about)
 
     def plot(self) -> None:
         """Draw out/curve.png from the curve."""
@@ -245,9 +260,9 @@ def _normalised(shares: Sequence[float] | None, banks: Sequence[Bank]) -> list[f
     return [share / sum(shares) for share in shares]
 
 
-def _batch(samples: Sequence[Sample]) -> Batch:
+def _batch(samples: Sequence[Sample], device: str) -> Batch:
     def stacked(name: str) -> torch.Tensor:
-        return torch.from_numpy(np.stack([getattr(sample, name) for sample in samples]))
+        return torch.from_numpy(np.stack([getattr(sample, name) for sample in samples])).to(device)
 
     return Batch(stacked("rgb").permute(0, 3, 1, 2), stacked("foreground"), stacked("depth"), stacked("classes").long(), stacked("weight"))
 

@@ -41,6 +41,7 @@ class Truth:
     ignore: np.ndarray | None = None  # bool (H, W): no truth here
     drawn: bool = False
     held_out: bool | None = None  # None: not stated
+    teach_states: bool = True  # False: for outlines only (annotations.Source)
 
 
 def read_folder(folder: Path, *, images: Path | None = None, um_per_px: float | None = None) -> list[Truth]:
@@ -144,6 +145,7 @@ def _from_annotation(path: Path, images: Path | None, um_per_px: float | None) -
         marks=marks if len(marks) else None,
         ignore=raster.ignore,
         held_out=source.held_out,
+        teach_states=source.teach_states,
     )
 
 
