@@ -24,7 +24,14 @@ COLUMNS = 4
 FIRST_SEED = 9_500_000  # neither trained nor judged on
 LABEL_PX = 22
 
-PLAIN: dict[str, Any] = {"artefacts": frozenset(), "holes_share": 0.0, "glass_edge": False, "perimysium_px": 0.0, "fibre_px": 90.0}
+PLAIN: dict[str, Any] = {
+    "artefacts": frozenset(),
+    "holes_share": 0.0,
+    "glass_edge": False,
+    "perimysium_px": 0.0,
+    "fibre_px": 90.0,
+    "infiltrate_share": 0.0,
+}
 ARTEFACT_CHANGES: dict[str, dict[str, Any]] = {
     **{name: {**PLAIN, "artefacts": frozenset({name})} for name in ARTEFACTS},
     "freezing holes": {**PLAIN, "holes_share": 0.9},
@@ -35,7 +42,7 @@ LOOK_ALIKES: dict[str, tuple[dict[str, Any], int | None]] = {
     "nerve": ({**SEPTA, "structures": {"nerve": 1}}, NERVE),
     "vessels, cuffed": ({**SEPTA, "structures": {"vessel": 2}, "perivascular": 1.0}, VESSEL),
     "muscle spindle": ({**SEPTA, "structures": {"spindle": 1}}, NERVE),
-    "fat": ({**PLAIN, "fat_share": 0.45}, FAT),
+    "fat": ({**SEPTA, "fat_share": 0.3}, FAT),
     "oblique fibres": ({**PLAIN, "oblique": 0.35}, None),
     "internal nuclei only": ({**PLAIN, "internal_share": 0.9}, None),
     "capillaries, fibroblasts": ({**PLAIN, "capillaries_per_fibre": 3.0, "fibroblasts_per_mm2": 1200.0}, None),

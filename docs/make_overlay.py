@@ -1,4 +1,4 @@
-"""Make docs/images/overlay.png, the README's picture: the overlay of a sample slide by the models that come with this version.
+"""Make docs/images/overlay.jpg, the README's picture: the overlay of a sample slide by the models that come with this version.
 
 python docs/make_overlay.py [MODELS]
 """
@@ -18,13 +18,13 @@ WIDTH_PX = 1100
 
 
 def main(models: Path | None) -> None:
-    """Analyse, shrink, and keep 200 colours: a photograph as a full PNG would be several MB."""
+    """Analyse and shrink; a JPEG, because a section as PNG takes several MB."""
     with tempfile.TemporaryDirectory() as folder:
         with open_slide(ROOT / "sample_slides" / "necrotizing.tif") as slide:
             written = write_result(analyze_slide(slide, load_models(models)), folder)
         picture = Image.open(written / "overlay.png").convert("RGB")
     small = picture.resize((WIDTH_PX, round(picture.height * WIDTH_PX / picture.width)), Image.Resampling.LANCZOS)
-    small.quantize(200, dither=Image.Dither.NONE).save(ROOT / "docs" / "images" / "overlay.png", optimize=True)
+    small.save(ROOT / "docs" / "images" / "overlay.jpg", quality=88, optimize=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,115 @@
+"""The docs are true: commands run, links lead somewhere, every column and field is described, pictures can be made again."""
+
+from __future__ import annotations
+
+import os
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+import biopsy_analyzer
+from biopsy_analyzer.cli import app
+from biopsy_analyzer.report.scores_json import Document
+from biopsy_analyzer.tables import CLUSTERS, FIBRES, NUCLEI
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
+PAGES += [ROOT / folder / "README.md" for folder in ("sample_slides", "annotations")]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The arguments of every `biopsy-analyzer` in the page's console blocks."""
+    lines = [line for block in blocks(page, "console") for line in block.splitlines()]
+    parts = [part.strip() for line in lines for part in line.split("&&")]
+    return [shlex.split(part)[1:] for part in parts if part.split()[0].endswith("biopsy-analyzer")]
+
+
+def run(*arguments: str, folder: Path) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(Path(biopsy_analyzer.__file__).parents[1])}  # the code under test, wherever it runs
+    done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=600, env=environment)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds what the README's commands read, where they may write."""
+    folder = tmp_path_factory.mktemp("clone")
+    (folder / "sample_slides").symlink_to(ROOT / "sample_slides")
+    return folder
+
+
+@pytest.mark.slow
+def test_every_command_of_the_readme_runs(clone: Path) -> None:
+    shown = commands(ROOT / "README.md")
+    assert {arguments[0] for arguments in shown} == {"analyze", "draw", "evaluate"}
+    for arguments in shown:
+        run("-m", "biopsy_analyzer", *arguments, folder=clone)
+    assert (clone / "out" / "necrotizing" / "overlay.png").is_file()
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_runs(clone: Path) -> None:
+    (code,) = blocks(ROOT / "README.md", "python")
+    assert "fibre_id" in run("-c", code, folder=clone)
+    assert (clone / "results" / "inflammatory" / "scores.json").is_file()
+
+
+def test_scripts_of_the_readme_are_executable_and_ci_runs_the_second() -> None:
+    named = {word for block in blocks(ROOT / "README.md", "console") for word in block.split() if word.startswith("scripts/")}
+    assert named == {"scripts/setup", "scripts/test"}
+    assert all(os.access(ROOT / name, os.X_OK) for name in (*named, ".ci/run"))
+    assert "scripts/test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_shown_can_be_parsed(page: Path) -> None:
+    group = typer.main.get_command(app)
+    for name, *arguments in commands(page):
+        command = group.commands[name]  # type: ignore[attr-defined]
+        command.make_context(name, arguments)  # an unknown option or a wrong value raises
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if link.startswith("http"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        assert target.exists(), f"{page.name} links to {link}"
+        assert not anchor or anchor in anchors(target), f"{page.name} links to {link}"
+
+
+def anchors(page: Path) -> set[str]:
+    """Those that GitHub gives to headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_column_and_field_is_described() -> None:
+    described = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "outputs.md").read_text(encoding="utf-8")))
+    assert {*FIBRES, *NUCLEI, *CLUSTERS, *Document.model_fields} <= described
+
+
+def test_pictures_are_small() -> None:
+    for path in (ROOT / "docs" / "images").iterdir():
+        assert path.stat().st_size < (300_000 if path.name.startswith("atlas") else 900_000), path.name
+
+
+@pytest.mark.slow
+def test_the_atlas_can_be_drawn_again() -> None:
+    atlas = runpy.run_path(str(ROOT / "docs" / "make_atlas.py"))
+    tiles = list(atlas["stage_tiles"]("regenerating", columns=1))
+    assert [tile.label.split(",")[0] for tile in tiles] == ["clean", "usual", "hard"]
+    assert atlas["sheet"](tiles, 0.5).size == (940, 254)
