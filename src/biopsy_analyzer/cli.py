@@ -38,10 +38,11 @@ class Difficulty(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a network finds."""
+    """What can be trained."""
 
     fibres = "fibres"
     nuclei = "nuclei"
+    states = "states"
 
 
 Mpp = Annotated[float | None, typer.Option("--mpp", metavar="UM_PER_PX", help="Edge of a pixel in um; wins over what the file states.")]
@@ -123,28 +124,31 @@ def draw(
 
 @app.command()
 def train(
-    kind: Annotated[Kind, typer.Argument(help="Which network.")],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="Run folder: checkpoint, curves, models.")],
-    bank: Annotated[list[str] | None, typer.Option(metavar="DIR[:SHARE]", help="Bank of patches; repeat. Without it one is drawn.")] = None,
-    drawn: Annotated[int, typer.Option(min=1, help="Patches to draw where no bank is given.")] = 3000,
-    minutes: Annotated[float | None, typer.Option(min=0.0, help="Length of the run; or give --steps.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Length of the run, reproducible to the bit; or give --minutes.")] = None,
+    kind: Annotated[Kind, typer.Argument(help="What to train; states last, since they are learned from what both networks find.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="RUN", help="Banks, checkpoints and curves; the models go into RUN/models.")],
+    minutes: Annotated[float | None, typer.Option(min=0.0, help="Length of a network's run; or give --steps.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Length of a network's run, reproducible to the bit; or give --minutes.")] = None,
+    patches: Annotated[int, typer.Option(min=4, help="Patches to draw for the networks.")] = 2400,
+    sections: Annotated[int, typer.Option(min=1, help="Sections to draw for the states, per difficulty.")] = 24,
+    real: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the real images, to learn from them too.")] = None,
+    annotations: Annotated[Path, typer.Option(metavar="DIR", help="What was annotated on them.")] = Path("annotations"),
     seed: Annotated[int, typer.Option(help="Of weights, samples and drawn patches.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from OUT/checkpoint.pt.")] = False,
-    models: Annotated[Path | None, typer.Option(metavar="DIR", help="The model goes into DIR/<kind>; without it OUT/models.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    device: DeviceOption = Device.auto,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
 ) -> None:
-    """Train a network from scratch: seeded, resumable."""
+    """Train a network, or the fibre states, from scratch: seeded, resumable."""
     with errors_in_one_line("train", out):
-        from biopsy_analyzer.training.draw.bank import write_bank
-        from biopsy_analyzer.training.fit import fit
+        from biopsy_analyzer.training.reproduce import train_network, train_states
 
-        banks, shares = _banks_and_shares(bank or [str(out / "drawn")])
-        if not bank and not (out / "drawn" / "bank.json").exists():
-            write_bank(out / "drawn", drawn, seed, workers=threads)
-        fit(
-            kind.value, banks, out, shares=shares, models=models, minutes=minutes, steps=steps, seed=seed, resume=resume, threads=threads
-        )
+        taught = None if real is None else (annotations, real)
+        if kind is Kind.states:
+            train_states(out, sections=sections, real=taught, device=device.value)
+        else:
+            train_network(
+                kind.value, out, patches=patches, real=taught, minutes=minutes, steps=steps, seed=seed, resume=resume,
+                device=device.value, threads=threads,
+            )  # fmt: skip
 
 
 @app.command()
@@ -180,12 +184,6 @@ def evaluate(
             typer.echo(json.dumps(found, indent=2, allow_nan=False))
         else:
             print_evaluation(found)
-
-
-def _banks_and_shares(banks: list[str]) -> tuple[list[Path], list[float]]:
-    """`DIR:SHARE` as folder and share; without a share 1."""
-    split = [bank.rpartition(":") if bank.rpartition(":")[2].replace(".", "", 1).isdigit() else (bank, "", "1") for bank in banks]
-    return [Path(folder) for folder, _, _ in split], [float(share) for _, _, share in split]
 
 
 if __name__ == "__main__":

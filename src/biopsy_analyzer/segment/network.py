@@ -198,7 +198,7 @@ def default_folder() -> Path:
 
 
 def choose_device(wanted: str) -> str:
-    """The device for `wanted` "auto" (CUDA where there is one), "cpu" or "cuda"; ModelError for another word and for CUDA that is missing."""
+    """The device for `wanted` "auto" (CUDA where there is one), "cpu" or "cuda"; ModelError for another word or missing CUDA."""
     if wanted not in ("auto", "cpu", "cuda"):
         raise ModelError(f"device {wanted!r} is not known; choose auto, cpu or cuda")
     if wanted == "cuda" and not torch.cuda.is_available():

@@ -67,7 +67,14 @@ def all_of(stage, **changes):
 
 @pytest.mark.parametrize(
     ("stage", "state"),
-    [("pale", PALE_FRAGMENTED), ("fragmented", PALE_FRAGMENTED), ("hyaline", NECROTIC), ("phagocytosed", NECROTIC), ("ghost", NECROTIC), ("regenerating", REGENERATING)],
+    [
+        ("pale", PALE_FRAGMENTED),
+        ("fragmented", PALE_FRAGMENTED),
+        ("hyaline", NECROTIC),
+        ("phagocytosed", NECROTIC),
+        ("ghost", NECROTIC),
+        ("regenerating", REGENERATING),
+    ],
 )
 def test_stage_gives_its_state(stage, state):
     states = all_of(stage).fibre_state[1:]
