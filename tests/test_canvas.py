@@ -52,8 +52,13 @@ def test_positions_beyond_the_mask_are_glass() -> None:
 
 @pytest.mark.parametrize(
     ("shape", "stride", "most", "core"),
-    [((2048, 2048), 16, 2048, 2048), ((2049, 10), 16, 2048, 1040), ((1, 1), 8, 2048, 8),
-     ((1280, 1280), 16, 1024, 640), ((347, 300), 16, 2048, 352)],
+    [
+        ((2048, 2048), 16, 2048, 2048),
+        ((2049, 10), 16, 2048, 1040),
+        ((1, 1), 8, 2048, 8),
+        ((1280, 1280), 16, 1024, 640),
+        ((347, 300), 16, 2048, 352),
+    ],
 )
 def test_cores_fill_the_canvas_evenly(shape: tuple[int, int], stride: int, most: int, core: int) -> None:
     assert core_px(shape, stride, most) == core

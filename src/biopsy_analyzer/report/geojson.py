@@ -65,6 +65,8 @@ def _measurements(table: pd.DataFrame) -> list[dict[str, float]]:
     numeric = table.select_dtypes(include=["number", "bool"])
     names = [name for name in numeric.columns if not name.endswith("_id") or name in ("fibre_id", "cluster_id")]
     columns = [numeric[name].astype(float).round(6).tolist() for name in names]
-    return [
-        {name: value for name, value in zip(names, row, strict=True) if math.isfinite(value)} for row in zip(*columns, strict=True)
-    ] if columns else []
+    return (
+        [{name: value for name, value in zip(names, row, strict=True) if math.isfinite(value)} for row in zip(*columns, strict=True)]
+        if columns
+        else []
+    )
