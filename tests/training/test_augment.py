@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from discs import write_discs
 
 from biopsy_analyzer.training.augment import draw_sample
 from biopsy_analyzer.training.banks import Bank
+from discs import write_discs
 
 
 @pytest.fixture(params=[True, False], ids=["drawn", "real"])

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from discs import write_discs
 
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.training.banks import Bank
+from discs import write_discs
 
 
 def test_rows_still_being_drawn_are_left_out(tmp_path):

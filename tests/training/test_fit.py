@@ -2,12 +2,12 @@ import csv
 import json
 
 import pytest
-from discs import write_discs
 
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.segment.network import load_network
 from biopsy_analyzer.training.banks import Bank
 from biopsy_analyzer.training.fit import _Run, fit
+from discs import write_discs
 
 SMALL = {"batch_size": 4, "size_px": 64, "architecture": {"widths": (8, 16), "bottom": 1}}
 
