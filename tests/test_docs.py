@@ -62,7 +62,7 @@ def test_every_command_of_the_readme_runs(clone: Path) -> None:
 def test_the_python_of_the_readme_runs(clone: Path) -> None:
     (code,) = blocks(ROOT / "README.md", "python")
     assert "fibre_id" in run("-c", code, folder=clone)
-    assert (clone / "results" / "inflammatory" / "scores.json").is_file()
+    assert (clone / "out" / "inflammatory" / "scores.json").is_file()
 
 
 def test_scripts_of_the_readme_are_executable_and_ci_runs_the_second() -> None:
