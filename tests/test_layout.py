@@ -10,8 +10,8 @@ import pytest
 import biopsy_analyzer
 
 SOURCE = Path(biopsy_analyzer.__file__).parent
-ORDER = ["errors", "escaping", "grid", "settings", "tables", "slide", "stain", "tissue", "canvas", "segment", "measure", "classify"]
-ORDER += ["clusters", "score", "report", "objects", "models", "pipeline", "batch", "cli", "__main__"]
+ORDER = ["errors", "escaping", "terminal", "grid", "settings", "tables", "slide", "stain", "tissue", "canvas", "segment", "measure"]
+ORDER += ["classify", "clusters", "score", "report", "objects", "models", "pipeline", "batch", "cli", "__main__"]
 ANYWHERE = {"training", "viewer"}  # leaves: nothing imports them but cli, inside its commands
 FILES = sorted(SOURCE.rglob("*.py"))
 
