@@ -44,6 +44,20 @@ def test_states_and_reasons(fibres_of, nuclei_of):
     assert found["assessable"].all()
 
 
+def test_reasons_of_a_call_are_its_own(fibres_of, nuclei_of):
+    """What the network thinks of another state is no reason, a low map is told against the ordinary one, a close second is named."""
+    model = model_by_hand()
+    model.above[3, FEATURES.index("map_pale_fragmented")] = 9
+    model.above[3, FEATURES.index("map_regenerating")] = 1
+    fibres = section(fibres_of).assign(map_pale_fragmented=[0.01] * 12 + [0.2], map_regenerating=[0.01] * 12 + [0.06])
+    found = classify_fibres(fibres, nuclei_of(["internal"] * 2, fibre_id=[1, 13], depth_um=8.0), model, SETTINGS)
+    assert "pale-fragmented" not in found["reason"][12]
+    assert "network: regenerating 0.06, in ordinary fibres 0.01" in found["reason"][12]
+    assert found["reason"][0] == "like the ordinary fibres of the section; 1 internal nucleus"
+    model.intercept[3] = 2.5  # as likely as not: normal 3, regenerating 2.5
+    assert "may be regenerating (0.3" in classify_fibres(fibres, None, model, SETTINGS)["reason"][1]
+
+
 def test_probability_is_that_of_the_state(fibres_of, nuclei_of):
     found = classify_fibres(section(fibres_of), eaten(nuclei_of), model_by_hand(), SETTINGS)
     p = found[[f"p_{state.replace('-', '_')}" for state in FIBRE_STATES]].to_numpy()

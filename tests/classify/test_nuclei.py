@@ -48,6 +48,14 @@ def test_thin_nucleus_between_fibres_is_no_inflammation(fibres_of, nuclei_of):
     assert "thin" in found["reason"][1]
 
 
+def test_a_mere_tip_of_a_nucleus_is_no_inflammation_and_the_reason_says_so(fibres_of, nuclei_of):
+    look = {"map_muscle": 0.02, "map_macrophage": 0.03, "map_lymphocyte": 0.75, "map_other": 0.2}
+    found = classify_nuclei(nuclei_of(["other"] * 2, area_um2=[11.0, 30.0], **look), section(fibres_of), SETTINGS)
+    assert found["type"].tolist() == ["other", "lymphocyte"]
+    assert "called other for its place or shape" in found["reason"][0]
+    assert "mere tip (11 um2)" in found["reason"][0]
+
+
 def test_probabilities_sum_to_one_and_name_the_type(fibres_of, nuclei_of):
     rng = np.random.default_rng(0)
     maps = rng.dirichlet(np.ones(4), 200)

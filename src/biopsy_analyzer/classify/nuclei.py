@@ -20,10 +20,13 @@ MUSCLE_DECAY_UM = 2.0  # beyond that a muscle nucleus gets less likely by 1/e pe
 MUSCLE_FAR = 0.02  # ... down to this factor
 IN_DEAD = {"muscle": 0.2, "macrophage": 1.0, "lymphocyte": 0.5, "other": 0.1}  # deep inside a fibre that is surely dead
 IN_LIVING = {"muscle": 1.0, "macrophage": 0.3, "lymphocyte": 0.2, "other": 0.1}  # deep inside a living one
+AT_BORDER_UM = 0.1  # reasons name no smaller depth: outlines are coarser
 THIN = 0.95  # eccentricity (axes 3 : 1) above which a nucleus is endothelium or fibroblast, the large source of false inflammation
 THIN_FACTOR = 0.3
 BIG_UM2 = 80.0  # twice the area of a lymphocyte's nucleus of 7 um
 BIG_FACTOR = 0.3
+TINY_UM2 = 12.0  # a third of a lymphocyte's nucleus: the tip of a nucleus shows no chromatin to judge, and most tips are capillaries'
+TINY_FACTOR = 0.05
 DEAD_LOG_ODDS = 2.0  # e^2 = 7 times the odds of an ordinary fibre: as likely dead as not ...
 DEAD_STEEPNESS = 2.0  # ... and twice as steep as log odds, so that ordinary fibres stay near 0
 
@@ -48,7 +51,7 @@ def classify_nuclei(nuclei: pd.DataFrame, fibres: pd.DataFrame, settings: Classi
         type=pd.Series(types, index=nuclei.index, dtype="str"),
         probability=probability.max(axis=1, initial=0.0),
         **{f"p_{name}": probability[:, i] for i, name in enumerate(NUCLEUS_KINDS)},
-        reason=pd.Series(_reasons(nuclei, seen, dead), index=nuclei.index, dtype="str"),
+        reason=pd.Series(_reasons(nuclei, seen, dead, best), index=nuclei.index, dtype="str"),
     )
 
 
@@ -77,33 +80,42 @@ def _place_factors(nuclei: pd.DataFrame, dead: np.ndarray, settings: ClassifySet
 
 
 def _shape_factors(nuclei: pd.DataFrame) -> np.ndarray:
-    """(n, 4) factors by shape: thin nuclei are no inflammatory cells, big ones no lymphocytes."""
+    """(n, 4) factors by shape: thin nuclei and mere tips are no inflammatory cells, big ones no lymphocytes."""
     factors = np.ones((len(nuclei), len(NUCLEUS_KINDS)))
     macrophage, lymphocyte = NUCLEUS_KINDS.index("macrophage"), NUCLEUS_KINDS.index("lymphocyte")
     thin = nuclei["eccentricity"].to_numpy() > THIN
     factors[thin, macrophage] *= THIN_FACTOR
     factors[thin, lymphocyte] *= THIN_FACTOR
+    tiny = nuclei["area_um2"].to_numpy() < TINY_UM2
+    factors[tiny, macrophage] *= TINY_FACTOR
+    factors[tiny, lymphocyte] *= TINY_FACTOR
     factors[nuclei["area_um2"].to_numpy() > BIG_UM2, lymphocyte] *= BIG_FACTOR
     return factors
 
 
-def _reasons(nuclei: pd.DataFrame, seen: np.ndarray, dead: np.ndarray) -> list[str]:
+def _reasons(nuclei: pd.DataFrame, seen: np.ndarray, dead: np.ndarray, best: np.ndarray) -> list[str]:
     columns = (nuclei["fibre_id"], nuclei["depth_um"], nuclei["fibre_distance_um"], nuclei["eccentricity"], nuclei["area_um2"])
-    rows = zip(*(column.to_numpy() for column in columns), seen.argmax(axis=1), seen.max(axis=1, initial=0.0), dead, strict=True)
+    rows = zip(*(column.to_numpy() for column in columns), seen.argmax(axis=1), seen.max(axis=1, initial=0.0), dead, best, strict=True)
     return [_reason(*row) for row in rows]
 
 
-def _reason(fibre: int, depth: float, distance: float, eccentricity: float, area: float, kind: int, seen: float, dead: float) -> str:
-    parts = [f"looks like {NUCLEUS_KINDS[kind]} ({seen:.2f})"]
+def _reason(
+    fibre: int, depth: float, distance: float, eccentricity: float, area: float, kind: int, seen: float, dead: float, best: int
+) -> str:
+    overruled = "" if kind == best else f", called {NUCLEUS_KINDS[best]} for its place or shape"
+    parts = [f"looks like {NUCLEUS_KINDS[kind]} ({seen:.2f}){overruled}"]
     if fibre > 0:
-        place = f"{depth:.1f} um under the border of" if np.isfinite(depth) else "in"  # no border within the image
-        parts.append(f"{place} fibre {fibre}" + (", which looks dead" if dead > 0.5 else ""))
+        # no border within the image: no depth; below 0.1 um the outline decides nothing
+        place = "in" if not np.isfinite(depth) else f"{depth:.1f} um under the border of" if depth >= AT_BORDER_UM else "at the border of"
+        parts.append(f"{place} fibre {fibre}" + (", which looks dead to the network" if dead > 0.5 else ""))
     elif np.isfinite(distance):
         parts.append(f"between fibres, {distance:.1f} um from the nearest")
     else:
         parts.append("no fibre near")
     if eccentricity > THIN:
         parts.append("thin")
+    if area < TINY_UM2:
+        parts.append(f"a mere tip ({area:.0f} um2)")
     elif area > BIG_UM2:
         parts.append(f"large ({area:.0f} um2)")
     return "; ".join(parts)
