@@ -9,7 +9,7 @@ from biopsy_analyzer.training.banks import Bank
 from biopsy_analyzer.training.fit import _Run, fit
 from discs import write_discs
 
-SMALL = {"batch_size": 4, "size_px": 64, "architecture": {"widths": (8, 16), "bottom": 1}}
+SMALL = {"batch_size": 4, "size_px": 64, "architecture": {"widths": (8, 16), "bottom": 1}, "device": "cpu"}
 
 
 def weights_of(out, kind="fibres"):
