@@ -98,6 +98,27 @@ class ScoreSettings(_Group):
     bootstrap_rounds: int = Field(1000, ge=100, description="Rounds of the block bootstrap.")
     seed: int = Field(0, description="Seed of the bootstrap.")
     active: float = Field(0.25, gt=0, lt=1, description="Value above which an axis counts as active in the pattern. Prior.")
+    necrosis_floor: float = Field(
+        0.03,
+        ge=0,
+        lt=1,
+        description="Share of fibres called necrotic that false calls alone may give; not above it no necrosis is named in the pattern. "
+        "Normal fibres called sick on sections left out: models/states/card.json.",
+    )
+    inflammation_floor_per_mm2: float = Field(
+        100.0,
+        ge=0,
+        description="The same of inflammatory cells per mm2: one false call in ten among some 450 capillary and 500 muscle nuclei. Prior.",
+    )
+    min_cover: float = Field(
+        0.4,
+        ge=0,
+        lt=1,
+        description="Share of the tissue that fibres must cover, else the pattern is indeterminate. Muscle 0.65-0.9. Prior.",
+    )
+    settled_fibres: int = Field(
+        600, ge=1, description="Assessable fibres from which fibre figures hardly change; fewer are told. Published."
+    )
     balance_margin: float = Field(0.2, gt=0, lt=1, description="Balance beyond +-margin names a predominant side. Prior.")
 
 

@@ -1,6 +1,7 @@
 """Hand-known answers of the whole score, and what it does when something is missing."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.tables import CLUSTERS, empty
 
 SETTINGS = Settings()
+MODELS = Path(__file__).parents[2] / "models"
 NO_CLUSTERS = empty(CLUSTERS)
 
 
@@ -83,6 +85,46 @@ def test_patterns(fibres_of, nuclei_of, dead, cells, label):
     pattern = score(fibres_of(states.tolist()), nuclei, NO_CLUSTERS, 1.5, SETTINGS, nuclei_assessed=True).pattern
     assert pattern.label == label
     assert pattern.reasons
+
+
+@pytest.mark.parametrize(
+    ("dead", "cells", "told"),
+    [
+        (8, 0, "necrosis is not above what false calls alone may give (3% of fibres)"),
+        (0, 120, "inflammation is not above what false calls alone may give (100 cells per mm2)"),
+        (12, 70, "inflammation is not above what false calls alone may give (100 cells per mm2)"),  # would be mixed
+    ],
+)
+def test_what_false_calls_may_give_is_no_pattern(fibres_of, nuclei_of, dead, cells, told):
+    """300 fibres and `cells` lymphocytes in 1.5 mm2: active by value, but no more than false calls make of healthy muscle."""
+    at = np.random.default_rng(1).uniform(0, 1260, (cells, 2))
+    nuclei = nuclei_of(["lymphocyte"] * cells, y_um=at[:, 0], x_um=at[:, 1])
+    fibres = fibres_of(["necrotic"] * dead + ["normal"] * (300 - dead))
+    found = score(fibres, nuclei, NO_CLUSTERS, 1.5, SETTINGS, nuclei_assessed=True)
+    assert max(found.scores.necrosis.value, found.scores.inflammation.value) > SETTINGS.score.active
+    assert found.pattern.label == "indeterminate"
+    assert told in found.pattern.reasons
+
+
+def test_the_floor_of_necrosis_covers_the_shipped_models_false_calls():
+    card = json.loads((MODELS / "states" / "card.json").read_text())
+    wrong, normal = card["metrics"]["sections_left_out"]["normal_called_sick"].split(" of ")
+    assert int(wrong) / int(normal) <= SETTINGS.score.necrosis_floor
+
+
+def test_tissue_that_is_hardly_covered_by_fibres_gets_no_pattern(fibres_of, nuclei_of):
+    states = ["necrotic"] * 30 + ["normal"] * 70  # 0.4 mm2 of fibres
+    covered, bare = (score(fibres_of(states), nuclei_of([]), NO_CLUSTERS, area, SETTINGS, nuclei_assessed=True) for area in (0.6, 1.3))
+    assert (covered.pattern.label, covered.warnings) == ("necrosis-predominant", ())
+    assert bare.pattern.label == "indeterminate"
+    assert "cover only 31% of the tissue" in bare.warnings[0]
+    assert bare.scores.necrosis.measured == covered.scores.necrosis.measured
+
+
+def test_few_fibres_are_told_in_the_reasons(fibres_of, nuclei_of):
+    few, many = (score(fibres_of(["normal"] * n), nuclei_of([]), NO_CLUSTERS, n * 0.005, SETTINGS, True).pattern for n in (100, 600))
+    assert any("100 fibres; figures settle at about 600" in reason for reason in few.reasons)
+    assert not any("settle" in reason for reason in many.reasons)
 
 
 def test_doubtful_calls_widen_the_interval(fibres_of, nuclei_of):

@@ -9,16 +9,31 @@ import pandas as pd
 
 from biopsy_analyzer.score.axes import axis_values, observe
 from biopsy_analyzer.score.intervals import bootstrap, density_interval, difference_interval, share_interval
-from biopsy_analyzer.score.model import Axes, Axis, Clusters, MeasuredAxis, Pattern, Scores
+from biopsy_analyzer.score.model import (
+    AreaFractions,
+    Axes,
+    Axis,
+    ClusterCounts,
+    Clusters,
+    FibreCounts,
+    Inflammation,
+    MeasuredAxis,
+    Pattern,
+    Scores,
+    Spread,
+)
 from biopsy_analyzer.score.pattern import find_pattern
 from biopsy_analyzer.score.tallies import area_fractions, cluster_counts, fibre_counts, inflammation
 from biopsy_analyzer.settings import ScoreSettings, Settings
 from biopsy_analyzer.tables import CLUSTER_KINDS
 
-__all__ = ["Scores", "score"]
+__all__ = ["Scores", "score", "unassessed"]
 
 FIBRES_UNIT, CELLS_UNIT = "share of assessable fibres", "interstitial inflammatory cells per mm2 of tissue"
+NO_SHARE = MeasuredAxis(value=None, ci95=None, measured=None, measured_ci95=None, unit=FIBRES_UNIT)
+NO_INFLAMMATION = NO_SHARE.model_copy(update={"unit": CELLS_UNIT})
 NO_BALANCE = Axis(value=None, ci95=None)
+NO_AXES = Axes(necrosis=NO_SHARE, regeneration=NO_SHARE, inflammation=NO_INFLAMMATION, balance=NO_BALANCE)
 
 
 def score(
@@ -33,7 +48,8 @@ def score(
     area = tissue_area_mm2 if math.isfinite(tissue_area_mm2) and tissue_area_mm2 > 0 else None
     cells_area = area if nuclei_assessed else None
     warnings = _warnings(fibres, area, settings.score, nuclei_assessed)
-    axes, pattern = _axes(fibres, nuclei if nuclei_assessed else nuclei.iloc[:0], cells_area, settings, warnings)
+    doubts = _thin_cover(fibres, area, settings.score)
+    axes, pattern = _axes(fibres, nuclei if nuclei_assessed else nuclei.iloc[:0], cells_area, settings, warnings, doubts)
     return Scores(
         fibres=fibre_counts(fibres, nuclei_assessed),
         area_fractions=area_fractions(fibres),
@@ -41,7 +57,23 @@ def score(
         inflammation=inflammation(fibres, nuclei, area, settings.clusters.at_necrosis_um, nuclei_assessed),
         scores=axes,
         pattern=pattern,
-        warnings=tuple(warnings),
+        warnings=(*warnings, *doubts),
+    )
+
+
+def unassessed(why: str) -> Scores:
+    """Null for everything, with `why` as the warning and the pattern's reason: nothing of this section could be looked at."""
+    spread = Spread(median=None, p10=None, p90=None)
+    kinds = {kind: ClusterCounts(count=None, per_mm2=None, around_necrotic_fibres=None) for kind in CLUSTER_KINDS}
+    counts = {name: None for name in FibreCounts.model_fields if name not in ("area_um2", "min_feret_um")}
+    return Scores(
+        fibres=FibreCounts(**counts, area_um2=spread, min_feret_um=spread),
+        area_fractions=AreaFractions(**dict.fromkeys(AreaFractions.model_fields)),
+        clusters=Clusters(**kinds),
+        inflammation=Inflammation(**dict.fromkeys(Inflammation.model_fields)),
+        scores=NO_AXES,
+        pattern=Pattern(label="indeterminate", support=None, reasons=(why,)),
+        warnings=(why,),
     )
 
 
@@ -61,30 +93,40 @@ def _warnings(fibres: pd.DataFrame, area: float | None, settings: ScoreSettings,
     return found
 
 
+def _thin_cover(fibres: pd.DataFrame, area: float | None, settings: ScoreSettings) -> tuple[str, ...]:
+    """A sentence if fibres cover too little of the tissue for it to be muscle that was understood."""
+    cover = fibres["area_um2"].sum() / 1e6 / area if area else 1.0
+    if not len(fibres) or cover >= settings.min_cover:
+        return ()
+    what = f"outlined fibres cover only {cover:.0%} of the tissue (at least {settings.min_cover:.0%})"
+    return (f"{what}: fibres may be missed, or it is hardly muscle; shares and densities say little",)
+
+
 def _axes(
-    fibres: pd.DataFrame, nuclei: pd.DataFrame, cells_area: float | None, settings: Settings, warnings: list[str]
+    fibres: pd.DataFrame, nuclei: pd.DataFrame, cells_area: float | None, settings: Settings, warnings: list[str], doubts: tuple[str, ...]
 ) -> tuple[Axes, Pattern]:
-    """Axes and pattern; cells_area None: without inflammation and balance."""
+    """Axes and pattern; cells_area None: without inflammation and balance. doubts: what forbids a pattern."""
     n = int(fibres["assessable"].sum())
     if n < settings.score.min_fibres:
-        axes = Axes(necrosis=_null(FIBRES_UNIT), regeneration=_null(FIBRES_UNIT), inflammation=_null(CELLS_UNIT), balance=NO_BALANCE)
-        return axes, Pattern(label="indeterminate", support=None, reasons=(warnings[0],))
+        return NO_AXES, Pattern(label="indeterminate", support=None, reasons=(warnings[0],))
     seen = observe(fibres, nuclei, settings.clusters.at_necrosis_um)
     area = cells_area or 1.0  # without nuclei there are no cells, and the third column is not used
     draws = bootstrap(seen, area, settings.score)
     measured = np.array([seen.necrotic.mean(), seen.regenerating.mean(), seen.inflammatory.sum() / area])
     bounds = [share_interval(measured[i], n, draws[:, i]) for i in (0, 1)] + [density_interval(measured[2], area, draws[:, 2])]
     necrosis, regeneration, inflamed = (_axis(i, measured, np.array(bounds), settings.score) for i in range(3))
-    facts = (_fact(measured[0], bounds[0], "necrotic or pale-fragmented"), _fact(measured[1], bounds[1], "regenerating"))
+    facts: tuple[str, ...] = (_fact(measured[0], bounds[0], "necrotic or pale-fragmented"), _fact(measured[1], bounds[1], "regenerating"))
+    if n < settings.score.settled_fibres:
+        facts += (f"{n} fibres; figures settle at about {settings.score.settled_fibres}: read this for the section, not for the muscle",)
     if cells_area is None:
-        axes = Axes(necrosis=necrosis, regeneration=regeneration, inflammation=_null(CELLS_UNIT), balance=NO_BALANCE)
+        axes = Axes(necrosis=necrosis, regeneration=regeneration, inflammation=NO_INFLAMMATION, balance=NO_BALANCE)
         return axes, Pattern(label="indeterminate", support=None, reasons=(*facts, warnings[-1]))
     values, drawn = axis_values(measured, settings.score), axis_values(draws, settings.score)
     low, high = axis_values(np.array(bounds).T, settings.score)
     ci95 = difference_interval(values[0], (low[0], high[0]), values[2], (low[2], high[2]), drawn[:, 0] - drawn[:, 2])
     balance = Axis(value=values[0] - values[2], ci95=ci95)
     cells = f"{measured[2]:.0f} interstitial inflammatory cells per mm2 (95 % interval {bounds[2][0]:.0f} to {bounds[2][1]:.0f})"
-    pattern = find_pattern(values[0], values[2], drawn[:, [0, 2]], settings.score, (*facts, cells))
+    pattern = find_pattern(values[0], values[2], drawn[:, [0, 2]], settings.score, (*facts[:2], cells, *facts[2:]), doubts)
     return Axes(necrosis=necrosis, regeneration=regeneration, inflammation=inflamed, balance=balance), pattern
 
 
@@ -98,10 +140,6 @@ def _axis(i: int, measured: np.ndarray, bounds: np.ndarray, settings: ScoreSetti
         measured_ci95=(bounds[i, 0], bounds[i, 1]),
         unit=(FIBRES_UNIT, FIBRES_UNIT, CELLS_UNIT)[i],
     )
-
-
-def _null(unit: str) -> MeasuredAxis:
-    return MeasuredAxis(value=None, ci95=None, measured=None, measured_ci95=None, unit=unit)
 
 
 def _fact(share: float, bounds: tuple[float, float], what: str) -> str:

@@ -25,14 +25,14 @@ class Spread(_Part):
 
 
 class FibreCounts(_Part):
-    """Fibres of the section. Counts by state are of assessable fibres."""
+    """Fibres of the section. Counts by state are of assessable fibres. All null without tissue."""
 
-    segmented: Count = Field(description="fibres outlined")
-    assessable: Count = Field(description="fibres whose state could be told")
-    normal: Count
-    necrotic: Count
-    pale_fragmented: Count
-    regenerating: Count
+    segmented: Count | None = Field(description="fibres outlined")
+    assessable: Count | None = Field(description="fibres whose state could be told")
+    normal: Count | None
+    necrotic: Count | None
+    pale_fragmented: Count | None
+    regenerating: Count | None
     with_internal_nuclei: Count | None = Field(description="normal or regenerating fibres with an internal nucleus; null without nuclei")
     area_um2: Spread = Field(description="cross-sectional area, um2")
     min_feret_um: Spread = Field(description="smallest Feret diameter, um: robust against oblique cutting")
