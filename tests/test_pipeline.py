@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from biopsy_analyzer import objects
 from biopsy_analyzer.pipeline import analyze_slide
@@ -116,9 +117,37 @@ def test_glass_is_refused_and_not_scored(tmp_path: Path) -> None:
     assert document["status"] == "refused"
     assert [flag["code"] for flag in document["quality"]["flags"]] == ["no-tissue"]
     assert all(document["scores"][axis]["value"] is None for axis in ("necrosis", "regeneration", "inflammation", "balance"))
-    assert document["clusters"]["macrophage"]["count"] is None
     assert document["warnings"] == ["nothing is assessed: no tissue was found"]
+    parts = ("fibres", "area_fractions", "clusters", "inflammation", "scores")
+    assert [number for part in parts for number in _numbers(document[part])] == []
     assert sorted(path.name for path in write_result(blank, tmp_path / "out").iterdir())[-1] == "scores.json"
+
+
+def _numbers(value: object) -> list[float]:
+    """All numbers anywhere in a JSON value."""
+    if isinstance(value, dict | list):
+        return [number for part in (value.values() if isinstance(value, dict) else value) for number in _numbers(part)]
+    return [value] if isinstance(value, int | float) else []
+
+
+def test_damage_in_the_finest_level_is_reported(plan: Plan, tmp_path: Path) -> None:
+    """The tissue is found on the coarse level, which is whole; the damaged tile is only met when fibres are looked for."""
+    options = {"tile": (64, 64), "photometric": "rgb", "compression": "zlib", "metadata": None}
+    path = tmp_path / "pyramid.tif"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(plan.rgb, **options)
+        writer.write(plan.rgb[::4, ::4], subfiletype=1, **options)
+    with tifffile.TiffFile(path) as file:
+        page = file.pages[0]
+        middle = len(page.dataoffsets) // 2
+        place, count = page.dataoffsets[middle], page.databytecounts[middle]
+    content = bytearray(path.read_bytes())
+    content[place : place + count] = bytes(count)
+    path.write_bytes(content)
+    with open_slide(path, um_per_px=UM_PER_PX) as slide:
+        result = analyze_slide(slide, colour_models())
+    assert result.status == "review"
+    assert [flag.value for flag in result.flags if flag.code == "damaged-tiles"] == [1.0]
 
 
 def test_progress_is_told_by_stage(plan: Plan, tmp_path: Path) -> None:

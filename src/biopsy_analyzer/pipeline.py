@@ -12,7 +12,7 @@ from biopsy_analyzer.clusters import distance_to_necrosis, find_clusters
 from biopsy_analyzer.measure.nuclei_in_fibres import assign
 from biopsy_analyzer.objects import Progress, find_objects, measure_objects
 from biopsy_analyzer.report.result import ModelInfo, Picture, Result, SlideInfo
-from biopsy_analyzer.score import score
+from biopsy_analyzer.score import score, unassessed
 from biopsy_analyzer.segment.fibres import fibre_labels
 from biopsy_analyzer.segment.nuclei import nucleus_labels
 from biopsy_analyzer.settings import Settings
@@ -20,7 +20,7 @@ from biopsy_analyzer.slide import Slide
 from biopsy_analyzer.stain import estimate_vectors
 from biopsy_analyzer.tables import FIBRES, NUCLEI, typed
 from biopsy_analyzer.tissue.mask import Tissue, find_tissue
-from biopsy_analyzer.tissue.quality import assess
+from biopsy_analyzer.tissue.quality import assess, damage_flags
 
 if TYPE_CHECKING:
     from biopsy_analyzer.models import Models
@@ -38,7 +38,7 @@ def analyze_slide(slide: Slide, models: Models, settings: Settings = Settings(),
     """
     step = progress or (lambda stage, done, total: None)
     tissue = find_tissue(slide, settings.tissue)
-    flags = tuple(assess(slide, tissue, settings.tissue))
+    flags = assess(slide, tissue, settings.tissue)
     picture = _picture(slide, tissue)
     stains = estimate_vectors(*_sample(picture, tissue))
     blank = not tissue.mask.any()
@@ -57,8 +57,9 @@ def analyze_slide(slide: Slide, models: Models, settings: Settings = Settings(),
     nuclei = nuclei.assign(necrosis_distance_um=distance_to_necrosis(nuclei, fibres, *where))
     clusters, cluster_id = find_clusters(nuclei, fibres, *where, settings.clusters)
     fibres, nuclei = typed(fibres, FIBRES), typed(nuclei.assign(cluster_id=cluster_id), NUCLEI)
-    scores = score(fibres, nuclei, clusters, tissue.area_mm2, settings, with_nuclei)
-    warnings = (_BLANK,) if blank else (*scores.warnings, *models.fibres.notes, *models.nuclei.notes)
+    scores = unassessed(_BLANK) if blank else score(fibres, nuclei, clusters, tissue.area_mm2, settings, with_nuclei)
+    warnings = dict.fromkeys((*scores.warnings, *models.fibres.notes, *models.nuclei.notes))  # each once: a note may come with every tile
+    flags += damage_flags(slide)
     step("measure", 2, 2)
 
     return Result(
@@ -67,14 +68,14 @@ def analyze_slide(slide: Slide, models: Models, settings: Settings = Settings(),
         models=_model_infos(models),
         settings=settings,
         tissue_area_mm2=tissue.area_mm2,
-        flags=flags,
+        flags=tuple(flags),
         fibres=fibres,
         nuclei=nuclei,
         clusters=clusters,
         fibre_labels=found_fibres.labels,
         nucleus_labels=found_nuclei.labels,
         picture=picture,
-        scores=scores.model_copy(update={"warnings": warnings}),
+        scores=scores.model_copy(update={"warnings": tuple(warnings)}),
     )
 
 

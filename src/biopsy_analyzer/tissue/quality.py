@@ -37,11 +37,13 @@ def assess(slide: Slide, tissue: Tissue, settings: TissueSettings) -> list[Flag]
     """Reads what is needed and returns the faults found; WrongStain if the section is not H&E."""
     rgb = slide.read(tissue.grid)
     check_stain(rgb, tissue, settings, slide.file_name)
-    flags = quality_flags(rgb, tissue, settings, close_ups(slide, tissue, settings))
-    if slide.damaged_tiles:
-        text = "Tiles that can't be decoded were read as white; copy the slide again."
-        flags.append(Flag("damaged-tiles", float(slide.damaged_tiles), 0.0, text))
-    return flags
+    return quality_flags(rgb, tissue, settings, close_ups(slide, tissue, settings))
+
+
+def damage_flags(slide: Slide) -> list[Flag]:
+    """A flag if tiles read so far were damaged: to be asked after the last read, for a pyramid's finest level is read last."""
+    flag = _above("damaged-tiles", float(slide.damaged_tiles), 0.0, "tiles can't be decoded, read as white; copy the slide again.")
+    return [flag] if flag else []
 
 
 def check_stain(rgb: np.ndarray, tissue: Tissue, settings: TissueSettings, name: str = "image") -> None:
