@@ -8,7 +8,7 @@ import pytest
 
 from biopsy_analyzer import tables
 from biopsy_analyzer.escaping import for_cell, for_terminal
-from biopsy_analyzer.report.tables_io import csv_text, write_table
+from biopsy_analyzer.report.tables_io import csv_bytes, write_table
 
 
 def clusters() -> pd.DataFrame:
@@ -48,7 +48,15 @@ def test_cells_are_harmless(text: str, cell: str) -> None:
 
 
 def test_negative_numbers_stay_numbers() -> None:
-    assert csv_text(pd.DataFrame({"eosin_rel": [-0.5], "name": ["-0.5"]})) == "eosin_rel,name\n-0.5,'-0.5\n"
+    assert csv_bytes(pd.DataFrame({"eosin_rel": [-0.5], "name": ["-0.5"]})) == b'"eosin_rel","name"\n-0.5,\'-0.5\n'
+
+
+def test_numbers_have_six_digits_and_gaps_are_empty() -> None:
+    values = [1234567.0, 0.000123456789, -98.7654321, 0.0, np.nan]
+    lines = csv_bytes(pd.DataFrame({"a": values, "b": range(5)})).decode().splitlines()[1:]
+    cells = [line.split(",")[0] for line in lines]
+    assert [float(cell) for cell in cells[:4]] == [1234570.0, 0.000123457, -98.7654, 0.0]
+    assert cells[4] == ""
 
 
 def test_terminal_text_is_one_line_without_controls() -> None:

@@ -37,8 +37,9 @@ def _edge_polygon(mask: np.ndarray) -> np.ndarray:
 
 def _without_straight_points(ring: np.ndarray) -> np.ndarray:
     """The ring without repeated points and without points on a straight line between their neighbours."""
-    ring = ring[np.any(ring != np.roll(ring, 1, axis=0), axis=1)]
-    before, after = ring - np.roll(ring, 1, axis=0), np.roll(ring, -1, axis=0) - ring
+    ring = ring[np.any(np.diff(ring, axis=0, prepend=ring[-1:]) != 0, axis=1)]
+    before = np.diff(ring, axis=0, prepend=ring[-1:])
+    after = np.concatenate([before[1:], before[:1]])
     return ring[before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]]
 
 

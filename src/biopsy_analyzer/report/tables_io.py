@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+from pyarrow import csv
 
 from biopsy_analyzer.escaping import for_cell
 from biopsy_analyzer.report.atomic import write_bytes
@@ -16,11 +19,22 @@ def write_table(table: pd.DataFrame, folder: Path, name: str) -> None:
     parquet = io.BytesIO()
     table.to_parquet(parquet, index=False)
     write_bytes(folder / f"{name}.parquet", parquet.getvalue())
-    write_bytes(folder / f"{name}.csv", csv_text(table).encode("utf-8"))
+    write_bytes(folder / f"{name}.csv", csv_bytes(table))
 
 
-def csv_text(table: pd.DataFrame) -> str:
+def csv_bytes(table: pd.DataFrame) -> bytes:
     """`table` as CSV; text cells can't act as a formula in a spreadsheet, nor send control characters to a terminal."""
-    text_columns = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
-    safe = table.assign(**{name: table[name].map(for_cell) for name in text_columns})
-    return safe.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    numbers = {name: _six_digits(table[name].to_numpy()) for name in table.columns if table[name].dtype.kind == "f"}
+    texts = {name: table[name].map(for_cell) for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])}
+    out = io.BytesIO()
+    csv.write_csv(
+        pa.Table.from_pandas(table.assign(**numbers, **texts), preserve_index=False), out, csv.WriteOptions(quoting_style="needed")
+    )
+    return out.getvalue()
+
+
+def _six_digits(values: np.ndarray) -> np.ndarray:
+    """Floats rounded to 6 significant digits; 0, NaN and infinity as they are."""
+    usable = np.isfinite(values) & (values != 0)
+    scale = 10.0 ** (5 - np.floor(np.log10(np.abs(values), out=np.zeros(values.shape), where=usable)))
+    return np.where(usable, np.round(values * scale) / scale, values)
