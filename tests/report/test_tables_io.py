@@ -48,7 +48,7 @@ def test_cells_are_harmless(text: str, cell: str) -> None:
 
 
 def test_negative_numbers_stay_numbers() -> None:
-    assert csv_bytes(pd.DataFrame({"eosin_rel": [-0.5], "name": ["-0.5"]})) == b'"eosin_rel","name"\n-0.5,\'-0.5\n'
+    assert csv_bytes(pd.DataFrame({"eosin_rel": [-0.5], "name": ["-0.5"]})) == b'eosin_rel,name\n-0.5,"\'-0.5"\n'
 
 
 def test_numbers_have_six_digits_and_gaps_are_empty() -> None:

@@ -26,10 +26,10 @@ def csv_bytes(table: pd.DataFrame) -> bytes:
     """`table` as CSV; text cells can't act as a formula in a spreadsheet, nor send control characters to a terminal."""
     numbers = {name: _six_digits(table[name].to_numpy()) for name in table.columns if table[name].dtype.kind == "f"}
     texts = {name: table[name].map(for_cell) for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])}
+    safe = pa.Table.from_pandas(table.assign(**numbers, **texts), preserve_index=False)
     out = io.BytesIO()
-    csv.write_csv(
-        pa.Table.from_pandas(table.assign(**numbers, **texts), preserve_index=False), out, csv.WriteOptions(quoting_style="needed")
-    )
+    out.write((",".join(table.columns) + "\n").encode())
+    csv.write_csv(safe, out, csv.WriteOptions(include_header=False))
     return out.getvalue()
 
 
