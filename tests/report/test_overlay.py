@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from biopsy_analyzer.grid import PixelGrid
-from biopsy_analyzer.report import write_result
+from biopsy_analyzer.report import legend, write_result
 from biopsy_analyzer.report.legend import scale_bar_um
 from biopsy_analyzer.report.palette import CLUSTER_COLOURS, FIBRE_COLOURS, NUCLEUS_COLOURS
 from biopsy_analyzer.report.result import Labels, Picture, Result
+from biopsy_analyzer.score import score
 from biopsy_analyzer.tables import CLUSTER_KINDS, CLUSTERS, FIBRE_STATES, FIBRES, NUCLEI, NUCLEUS_TYPES, empty
 
 
@@ -57,6 +58,27 @@ def test_a_coarse_picture_still_shows_the_classes(result: Result, tmp_path: Path
     rgb = np.full((50, 62, 3), 220, np.uint8)
     drawn = overlay(dataclasses.replace(result, picture=Picture(rgb, PixelGrid((50, 62), 2.0))), tmp_path)
     assert np.any(np.all(drawn[:50, :62] == FIBRE_COLOURS["necrotic"], axis=2))
+
+
+def test_sick_and_unassessable_fibres_bear_their_number_ordinary_ones_do_not(result: Result, tmp_path: Path) -> None:
+    drawn = overlay(result, tmp_path)
+    # y, x in px of the lower halves of fibres 1 (normal), 2 (necrotic) and 3 (unassessable), the contour left out
+    halves = [drawn[80:124, 36:112], drawn[96:124, 200:284], drawn[260:316, 68:188]]
+    assert [bool(np.any(half.min(axis=2) > 225)) for half in halves] == [False, True, True]
+
+
+def test_nuclei_that_were_not_assessed_are_not_counted_as_0(result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    text = legend._Pen.text
+    monkeypatch.setattr(legend._Pen, "text", lambda pen, x, y, words: (written.append(words), text(pen, x, y, words)))
+    overlay(result, tmp_path)
+    assert {"macrophage: 2", "pattern: indeterminate", "necrosis: not assessed"} <= set(written)
+    written.clear()
+    coarse = score(result.fibres, empty(NUCLEI), empty(CLUSTERS), 0.0125, result.settings, nuclei_assessed=False)
+    nothing = Labels(np.zeros((1, 1), np.int32), PixelGrid((1, 1), 0.5))
+    tables = {"nuclei": empty(NUCLEI), "clusters": empty(CLUSTERS)}
+    overlay(dataclasses.replace(result, nucleus_labels=nothing, scores=coarse, **tables), tmp_path)
+    assert {"Nuclei: not assessed", "Clusters: not assessed", "macrophage", "inflammation: not assessed"} <= set(written)
 
 
 @pytest.mark.parametrize(("room", "bar"), [(1.0, 1), (199.0, 100), (200.0, 200), (499.0, 200), (4999.0, 2000), (0.03, 0.02)])

@@ -90,5 +90,9 @@ def test_the_summary_says_what_is_not_assessed(result: Result) -> None:
     text = summary_text(scores_document(result))
     assert "3 found, 2 assessable: 1 normal, 1 necrotic, 0 pale-fragmented, 0 regenerating" in text
     assert "necrosis      not assessed" in text
+    # of the living, one: the other two are necrotic and unassessable; nuclei of the table name no fibre
+    assert "0 of 1 normal and regenerating fibres with internal nuclei (0%)" in text
+    assert "0 inside necrotic fibres; 160 per mm2 between the fibres, 0 of these at necrotic fibres" in text
+    assert "lymphocytes   80 per mm2 between the fibres" in text
     assert "little tissue" in text
     assert text.splitlines()[-1].strip() == "Research use only, not for diagnosis."

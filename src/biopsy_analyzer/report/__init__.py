@@ -40,7 +40,8 @@ def write_result(result: Result, folder: Path | str) -> Path:
     write_bytes(folder / "objects.geojson", to_bytes(objects))
     fibres = result.fibres, [without_stairs(ring, result.fibre_labels.grid.um_per_px / 2) for ring in fibre_rings]
     nuclei = result.nuclei, [without_stairs(ring, result.nucleus_labels.grid.um_per_px / 2) for ring in nucleus_rings]
-    picture = draw_overlay(result.picture.rgb, result.picture.grid, fibres, nuclei, clusters, caption=_caption(result))
+    assessed = result.scores.inflammation.macrophages_in_necrotic_fibres is not None
+    picture = draw_overlay(result.picture.rgb, result.picture.grid, fibres, nuclei, clusters, _caption(result), _facts(result), assessed)
     write_bytes(folder / "overlay.png", _png(picture))
     write_bytes(folder / "scores.json", to_text(scores_document(result)).encode("utf-8"))
     return folder
@@ -50,6 +51,18 @@ def _caption(result: Result) -> str:
     slide = result.slide
     facts = for_terminal(slide.file_name), f"{slide.um_per_px:g} um/px", f"status: {result.status}"
     return "  ·  ".join((*facts, "Research use only, not for diagnosis"))
+
+
+def _facts(result: Result) -> list[str]:
+    """The pattern and what it rests on, for the legend."""
+    axes = result.scores.scores
+    shares = {"necrosis": axes.necrosis.measured, "regeneration": axes.regeneration.measured}
+    cells = axes.inflammation.measured
+    return [
+        f"pattern: {result.scores.pattern.label}",
+        *(f"{name}: {'not assessed' if share is None else f'{share:.1%} of fibres'}" for name, share in shares.items()),
+        f"inflammation: {'not assessed' if cells is None else f'{cells:.0f} cells per mm2'}",
+    ]
 
 
 def _png(rgb: np.ndarray) -> bytes:

@@ -1,8 +1,9 @@
-"""The strip below the overlay: scale bar, what each colour means with its count, and the caption."""
+"""The strip below the overlay: scale bar, what each colour means with its count, the findings in short, and the caption."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,23 +13,36 @@ from biopsy_analyzer.report.palette import CLUSTER_COLOURS, FIBRE_COLOURS, FIBRE
 
 _LEAST_WIDTH = 1000  # px; narrower than this the legend can't be read
 _INK = (20, 20, 20)
+_HINT = "Numbers: fibre_id in fibres.csv, where the reason for each call stands."
 
 
 def add_legend(
-    picture: np.ndarray, um_per_px: float, fibre_classes: pd.Series, nucleus_types: pd.Series, cluster_kinds: pd.Series, caption: str
+    picture: np.ndarray,
+    um_per_px: float,
+    fibre_classes: pd.Series,
+    nucleus_types: pd.Series | None,
+    cluster_kinds: pd.Series | None,
+    caption: str,
+    facts: Sequence[str] = (),
 ) -> np.ndarray:
-    """`picture` (RGB uint8) with a white strip added below; nothing is drawn over the picture, narrow ones are widened with white."""
+    """`picture` (RGB uint8) with a white strip added below; nothing is drawn over the picture, narrow ones are widened with white.
+
+    None for nuclei or clusters: not assessed.  facts: up to four short lines under the scale bar
+    """
     height, width = picture.shape[:2]
     full_width = max(width, _LEAST_WIDTH)
     size = round(np.clip(full_width / 72, 15, 44))
-    strip = Image.new("RGB", (full_width, round(size * 12)), "white")
+    strip = Image.new("RGB", (full_width, round(size * 13.4)), "white")
     pen = _Pen(strip, size)
     columns = [round(full_width * share) + size for share in (0.0, 0.27, 0.52, 0.76)]
     _scale_bar(pen, columns[0], full_width * 0.20, um_per_px)
     _column(pen, columns[1], "Muscle fibres", FIBRE_COLOURS, fibre_classes)
     _column(pen, columns[2], "Nuclei", NUCLEUS_COLOURS, nucleus_types)
     _column(pen, columns[3], "Clusters", CLUSTER_COLOURS, cluster_kinds)
-    pen.text(columns[0], size * 10, caption)
+    for row, fact in enumerate(facts):
+        pen.text(columns[0], (4.3 + 1.35 * row) * size, fact)
+    pen.text(columns[0], size * 10.1, _HINT)
+    pen.text(columns[0], size * 11.5, caption)
     wide = np.full((height, full_width, 3), 255, np.uint8)
     wide[:, :width] = picture
     return np.concatenate([wide, np.asarray(strip)])
@@ -57,13 +71,14 @@ def scale_bar_um(room_um: float) -> float:
     return max(step * power for step in (1, 2, 5) if step * power <= room_um * (1 + 1e-9))
 
 
-def _column(pen: _Pen, x: int, title: str, colours: dict[str, Colour], classes: pd.Series) -> None:
-    pen.text(x, 0.6 * pen.size, title)
-    counts = classes.value_counts()
+def _column(pen: _Pen, x: int, title: str, colours: dict[str, Colour], classes: pd.Series | None) -> None:
+    """A row for each class with its count; without counts where `classes` is None, for those are unknown and not 0."""
+    pen.text(x, 0.6 * pen.size, title if classes is not None else f"{title}: not assessed")
+    counts = classes.value_counts() if classes is not None else None
     for row, (name, colour) in enumerate(colours.items()):
         y = (2.2 + 1.45 * row) * pen.size
         _swatch(pen, x, y, title, name, colour)
-        pen.text(x + 2 * pen.size, y, f"{name}: {counts.get(name, 0)}")
+        pen.text(x + 2 * pen.size, y, name if counts is None else f"{name}: {counts.get(name, 0)}")
 
 
 def _swatch(pen: _Pen, x: float, y: float, title: str, name: str, colour: Colour) -> None:

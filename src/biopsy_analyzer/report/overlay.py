@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import pandas as pd
+from PIL import Image, ImageDraw, ImageFont
 
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.report.legend import add_legend
@@ -15,22 +16,36 @@ from biopsy_analyzer.report.shown import fibre_class
 
 _SUBPIXEL_BITS = 4  # OpenCV draws at sixteenths of a pixel
 _MARKER_UM = 2.0  # radius of a nucleus marker: inside the nucleus, so that its chromatin can be judged beside it
+_NUMBER_PX = 15  # font size of fibre numbers: the least that reads on a screen
 _COARSE_UM_PER_PX = 1.5  # coarser pictures show no contours of ordinary nuclei: two pixels each, they would only darken the section
 
 Ringed = tuple[pd.DataFrame, Sequence[np.ndarray]]
 """A table and, row by row, its outlines: (k, 2) corners (y, x) in um."""
 
 
-def draw_overlay(picture: np.ndarray, grid: PixelGrid, fibres: Ringed, nuclei: Ringed, clusters: Ringed, caption: str) -> np.ndarray:
+def draw_overlay(
+    picture: np.ndarray,
+    grid: PixelGrid,
+    fibres: Ringed,
+    nuclei: Ringed,
+    clusters: Ringed,
+    caption: str,
+    facts: Sequence[str] = (),
+    nuclei_assessed: bool = True,
+) -> np.ndarray:
     """RGB uint8 (H + strip, max(W, the strip's least width), 3): the section with its classes, and below it legend, scale and caption.
 
     picture: RGB uint8 (H, W, 3) on `grid`. Fibres: contours, the sick ones thicker and slightly filled. Nuclei: contours, and
-    markers on internal and inflammatory ones. Clusters: a wide contour with a black rim. Empty tables give the section and zero counts.
+    markers on internal and inflammatory ones. Clusters: a wide contour with a black rim. Fibres that are not normal bear their number
+    where there is room. Empty tables give the section and zero counts; nuclei that were not assessed are said to be so.
+    facts: lines of at most some 35 characters beside the legend.
     """
     drawn = _draw_fibres(picture, grid, fibres)
     _draw_nuclei(drawn, grid, nuclei)
     _draw_clusters(drawn, grid, clusters)
-    return add_legend(drawn, grid.um_per_px, fibre_class(fibres[0]), nuclei[0]["type"], clusters[0]["kind"], caption)
+    _write_numbers(drawn, grid, fibres)
+    types, kinds = (nuclei[0]["type"], clusters[0]["kind"]) if nuclei_assessed else (None, None)
+    return add_legend(drawn, grid.um_per_px, fibre_class(fibres[0]), types, kinds, caption, facts)
 
 
 def _draw_fibres(picture: np.ndarray, grid: PixelGrid, fibres: Ringed) -> np.ndarray:
@@ -67,8 +82,25 @@ def _draw_clusters(drawn: np.ndarray, grid: PixelGrid, clusters: Ringed) -> None
     kinds = table["kind"].to_numpy()
     for kind, colour in CLUSTER_COLOURS.items():
         rings = _rings_of(outlines, kinds == kind, grid)
-        _contours(drawn, rings, (0, 0, 0), 8)
-        _contours(drawn, rings, colour, 4)
+        _contours(drawn, rings, (0, 0, 0), 6)
+        _contours(drawn, rings, colour, 3)
+
+
+def _write_numbers(drawn: np.ndarray, grid: PixelGrid, fibres: Ringed) -> None:
+    """The number of each fibre that is not normal at its lower end, where it hides least of what lies inside."""
+    table, outlines = fibres
+    font = ImageFont.load_default(_NUMBER_PX)
+    image = Image.fromarray(drawn)
+    pen = ImageDraw.Draw(image)
+    shown = (fibre_class(table) != "normal").to_numpy()
+    for row in np.flatnonzero(shown).tolist():
+        (top, left), (bottom, right) = (corner(grid.to_px(outlines[row]), axis=0) for corner in (np.min, np.max))
+        number = str(table["fibre_id"].iloc[row])
+        if right - left < 1.2 * pen.textlength(number, font) or bottom - top < 2 * _NUMBER_PX:
+            continue
+        at = (left + right) / 2, bottom - 3
+        pen.text(at, number, "white", font, anchor="mb", stroke_width=1, stroke_fill="black")
+    drawn[:] = np.asarray(image)
 
 
 def draw_markers(drawn: np.ndarray, centres: np.ndarray, marker: Marker, radius: float, colour: Colour) -> None:

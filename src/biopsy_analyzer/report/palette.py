@@ -15,13 +15,14 @@ _BLUE: Colour = (0, 114, 178)
 _VERMILLION: Colour = (213, 94, 0)
 _WHITE: Colour = (255, 255, 255)
 _GREY: Colour = (110, 110, 110)
+_BLACK: Colour = (30, 30, 30)
 
 FIBRE_COLOURS = {
     "normal": _GREEN,
     "necrotic": _VERMILLION,
     "pale-fragmented": _YELLOW,
     "regenerating": _BLUE,
-    "unassessable": _GREY,
+    "unassessable": _BLACK,
 }
 NUCLEUS_COLOURS = {
     "myonucleus": _GREEN,

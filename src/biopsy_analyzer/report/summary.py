@@ -23,15 +23,15 @@ def summary_text(document: dict[str, Any]) -> str:
 
 
 def _findings(document: dict[str, Any]) -> list[str]:
-    fibres, cells = document["fibres"], document["inflammation"]
+    fibres = document["fibres"]
     states = ", ".join(f"{_number(fibres[key])} {name}" for key, name in _STATES)
     return [
         f"  fibres        {_number(fibres['segmented'])} found, {_number(fibres['assessable'])} assessable: {states}",
-        f"  internal      {_number(fibres['with_internal_nuclei'])} fibres with internal nuclei",
+        f"  internal      {_internal(fibres)}",
         f"  fibre size    {_sizes(fibres['area_um2']['median'], fibres['min_feret_um']['median'])}",
         f"  clusters      {_clusters(document['clusters'])}",
-        f"  infiltrate    per mm2 between the fibres: {_number(cells['macrophages_per_mm2'])} macrophages, "
-        f"{_number(cells['lymphocytes_per_mm2'])} lymphocytes",
+        f"  macrophages   {_macrophages(document['inflammation'])}",
+        f"  lymphocytes   {_density(document['inflammation']['lymphocytes_per_mm2'])}",
         *(f"  {name:<13} {_axis(document['scores'][name])}" for name in ("necrosis", "regeneration", "inflammation", "balance")),
         f"  pattern       {document['pattern']['label']}",
         *(f"                - {reason}" for reason in document["pattern"]["reasons"]),
@@ -40,6 +40,31 @@ def _findings(document: dict[str, Any]) -> list[str]:
 
 def _number(value: float | None) -> str:
     return "not assessed" if value is None else f"{value:.4g}"
+
+
+def _density(per_mm2: float | None) -> str:
+    return "not assessed" if per_mm2 is None else f"{per_mm2:.0f} per mm2 between the fibres"
+
+
+def _internal(fibres: dict[str, Any]) -> str:
+    """Of living fibres: a nucleus deep in a dead one is no internal nucleus."""
+    found = fibres["with_internal_nuclei"]
+    if found is None:
+        return "not assessed"
+    living = fibres["normal"] + fibres["regenerating"]
+    return f"{found} of {living} normal and regenerating fibres with internal nuclei" + (f" ({found / living:.0%})" if living else "")
+
+
+def _macrophages(cells: dict[str, Any]) -> str:
+    """Those that clear away dead fibres apart from the others: they count with the necrosis."""
+    inside, all_between, at_dead = (
+        cells[key] for key in ("macrophages_in_necrotic_fibres", "macrophages_per_mm2", "macrophages_at_necrosis_per_mm2")
+    )
+    if inside is None:
+        return "not assessed"
+    if all_between is None:
+        return f"{inside} inside necrotic fibres; per mm2 not assessed"
+    return f"{inside} inside necrotic fibres; {_density(all_between)}, {at_dead:.0f} of these at necrotic fibres"
 
 
 def _axis(axis: dict[str, Any]) -> str:
