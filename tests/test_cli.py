@@ -89,6 +89,44 @@ def test_glass_is_refused(models: Path, tmp_path: Path) -> None:
     assert document["scores"]["necrosis"]["value"] is None
 
 
+def test_a_folder_that_cannot_be_written_is_said_before_the_work(plan: Plan, tmp_path: Path) -> None:
+    save(plan.rgb, tmp_path / "painted.png")
+    (tmp_path / "out").write_text("a file")
+    done = run("analyze", "painted.png", "--mpp", "0.5", "--models", tmp_path / "nowhere", folder=tmp_path)
+    assert done.returncode == 5
+    assert done.stderr == "ERROR painted.png: can't write into out: File exists. Choose another folder with -o.\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_standard_output_that_is_full_is_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "biopsy_analyzer", "draw", "--size", "128", "-o", "drawn"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(biopsy_analyzer.__file__).parents[1])}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
+    assert done.returncode == 5
+    assert done.stderr.startswith("ERROR draw: standard output can't be written: No space left on device.")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_request_to_stop_is_as_ctrl_c(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from biopsy_analyzer import cli; from biopsy_analyzer.terminal import errors_in_one_line\n"
+        "def app():\n  with errors_in_one_line('a.tif', None):\n    os.kill(os.getpid(), signal.SIGTERM); signal.pause()\n"
+        "cli.app = app; cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "ERROR a.tif: interrupted. Run the same command again.\n")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_without_the_characters_gets_their_escapes(encoding: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(biopsy_analyzer.__file__).parents[1]), "PYTHONIOENCODING": encoding}
+    command = [sys.executable, "-m", "biopsy_analyzer", "draw", "--size", "64", "-o", "肌肉"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(rb"\u808c\u8089")
+
+
 def test_missing_models_are_an_environment_error(plan: Plan, tmp_path: Path) -> None:
     save(plan.rgb, tmp_path / "painted.png")
     done = run("analyze", "painted.png", "--mpp", "0.5", "--models", tmp_path / "nowhere", folder=tmp_path)
@@ -125,7 +163,14 @@ def test_public_names() -> None:
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(SlideError("bad"), 3), (UsageError("bad"), 2), (ModelError("bad"), 5), (OutputError("bad"), 5), (KeyboardInterrupt(), 130)],
+    [
+        (SlideError("bad"), 3),
+        (UsageError("bad"), 2),
+        (ModelError("bad"), 5),
+        (OutputError("bad"), 5),
+        (MemoryError(), 5),
+        (KeyboardInterrupt(), 130),
+    ],
 )
 def test_every_error_has_its_exit_code(error: BaseException, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped, errors_in_one_line("a.tif", tmp_path):

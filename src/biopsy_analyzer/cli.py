@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import sys
 from enum import StrEnum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +14,7 @@ import typer
 
 from biopsy_analyzer.errors import SlideError, UsageError
 from biopsy_analyzer.escaping import for_terminal
-from biopsy_analyzer.terminal import errors_in_one_line, progress_bar
+from biopsy_analyzer.terminal import errors_in_one_line, progress_bar, write_out
 
 app = typer.Typer(
     help="Reads H&E sections of skeletal muscle. Research use only.",
@@ -53,6 +56,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text."
 
 def main() -> None:
     """Entry point of `biopsy-analyzer`."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's request to stop is treated as Ctrl-C
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character shows its escape
     app()
 
 
@@ -82,11 +89,13 @@ def analyze(
     as_json: Json = False,
 ) -> None:
     """Analyse one section: fibres, nuclei, clusters, scores."""
-    with errors_in_one_line(section.name, out):
+    with errors_in_one_line(section.name or str(section), out):
+        from biopsy_analyzer.report.atomic import check_writable
         from biopsy_analyzer.slide import open_slide
 
         with open_slide(section, um_per_px=mpp) as slide, progress_bar(hidden=quiet) as progress:
-            # after the slide is known to be good: torch takes seconds to import
+            check_writable(out)
+            # after slide and folder are known to be good: torch takes seconds to import
             from biopsy_analyzer.models import load_models
             from biopsy_analyzer.pipeline import analyze_slide
             from biopsy_analyzer.report import write_result
@@ -94,14 +103,14 @@ def analyze(
             result = analyze_slide(slide, load_models(models, device), progress=progress)
         folder = write_result(result, out)
 
-        from biopsy_analyzer.report.scores_json import scores_document, to_text
+        from biopsy_analyzer.report.scores_json import scores_document
         from biopsy_analyzer.report.summary import summary_text
 
         document = scores_document(result)
         if as_json:
-            sys.stdout.write(to_text(document))
+            write_out(json.dumps(document, indent=2, allow_nan=False))  # ASCII, whatever the terminal's encoding
         elif not quiet:
-            typer.echo(f"{summary_text(document)}\n  {for_terminal(str(folder))}/: scores.json, tables, objects.geojson, overlay.png")
+            write_out(f"{summary_text(document)}\n  {for_terminal(str(folder))}/: scores.json, tables, objects.geojson, overlay.png")
         if result.status == "refused":
             raise SlideError(" ".join(flag.message for flag in result.flags) + " Give a section with tissue on it")
 
@@ -119,7 +128,7 @@ def draw(
         from biopsy_analyzer.training.draw import write_sections
 
         for path in write_sections(out, seed=seed, count=count, difficulty=difficulty.value, size_px=size):
-            typer.echo(for_terminal(str(path)))
+            write_out(for_terminal(str(path)))
 
 
 @app.command()
@@ -168,8 +177,6 @@ def evaluate(
     with errors_in_one_line("evaluate", out or Path()):
         if (folder is None) == (drawn is None) or (labels and drawn):
             raise UsageError("wanted either a FOLDER with truth, perhaps with --labels, or --drawn clean, usual or hard")
-        import json
-
         from biopsy_analyzer.models import load_models
         from biopsy_analyzer.training.evaluate import evaluate_drawn, evaluate_folder
         from biopsy_analyzer.training.evaluation_table import print_evaluation
@@ -181,7 +188,7 @@ def evaluate(
                 loaded = None if labels else load_models(models, device)
                 found = evaluate_folder(folder, loaded, out, um_per_px=mpp, images=images, labels=labels, progress=progress)
         if as_json:
-            typer.echo(json.dumps(found, indent=2, allow_nan=False))
+            write_out(json.dumps(found, indent=2, allow_nan=False))
         else:
             print_evaluation(found)
 

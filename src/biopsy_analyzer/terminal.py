@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from biopsy_analyzer.errors import BiopsyAnalyzerError
+from biopsy_analyzer.errors import BiopsyAnalyzerError, OutputError
 from biopsy_analyzer.escaping import for_terminal
 
 LOG = "biopsy-analyzer.log"
@@ -25,8 +26,20 @@ def errors_in_one_line(subject: str, log_folder: Path) -> Iterator[None]:
         _fail(subject, str(error), error.exit_code)
     except KeyboardInterrupt:
         _fail(subject, "interrupted. Run the same command again", 130)
+    except MemoryError:
+        _fail(subject, "not enough memory. Give a smaller part of the section, or use a machine with more", 5)
     except Exception as error:
         _fail(subject, f"unexpected {type(error).__name__}: {error}. Please report it with {_log_traceback(log_folder)}", 1)
+
+
+def write_out(text: str) -> None:
+    """Write a line or more to standard output now; OutputError where nobody reads it or its disk is full."""
+    try:
+        sys.stdout.write(f"{text.rstrip()}\n")
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer would fail again at exit
+        raise OutputError(f"standard output can't be written: {error.strerror}. Results that go into a folder are there") from error
 
 
 def _fail(subject: str, message: str, exit_code: int) -> None:

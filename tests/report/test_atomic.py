@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from biopsy_analyzer.errors import OutputError
-from biopsy_analyzer.report.atomic import prepare_folder, write_bytes
+from biopsy_analyzer.report.atomic import check_writable, prepare_folder, write_bytes
 
 
 def test_written_and_replaced(tmp_path: Path) -> None:
@@ -44,3 +44,21 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(OutputError, match="can't use the folder"):
         prepare_folder(tmp_path / "out" / "slide", last_file="scores.json")
+
+
+def test_an_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_bytes(tmp_path / "a.json", b"new")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_is_tried_and_left_empty(tmp_path: Path) -> None:
+    check_writable(tmp_path / "a" / "b")
+    assert os.listdir(tmp_path / "a" / "b") == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="can't write into"):
+        check_writable(tmp_path / "file")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from biopsy_analyzer.errors import OutputError
 
@@ -23,8 +25,20 @@ def write_bytes(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OutputError(f"can't write {path}: {error.strerror}. Free space or choose another folder with -o, then run again") from error
+    finally:  # also when interrupted
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Make `folder` and see that files can be made in it; OutputError if not. Asked before an analysis, whose minutes would be lost."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(f"can't write into {folder}: {error.strerror}. Choose another folder with -o") from error
 
 
 def prepare_folder(folder: Path, last_file: str) -> None:

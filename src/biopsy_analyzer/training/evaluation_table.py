@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
+
+from biopsy_analyzer.escaping import for_terminal
 
 _SEGMENTATION = {
     "f1_50": "F1 at IoU 0.5",
@@ -75,11 +78,16 @@ def _print_images(images: list[dict[str, Any]], console: Console) -> None:
         keys = (("fibres", "f1_50"), ("fibres", "f1_75"), ("fibre_states", "macro_f1"), ("nuclei", "f1_50"), ("nucleus_kinds", "macro_f1"))
         cells = [_short(image[part]["figures"][key]) if image[part] else "-" for part, key in keys]
         held_out = {True: "yes", False: "no", None: "-"}[image["held_out"]]
-        table.add_row(image["name"], f"{image['um_per_px']:.3g}", held_out, *cells)
+        table.add_row(_shown(image["name"]), f"{image['um_per_px']:.3g}", held_out, *cells)
     console.print(table)
     for image in images:
         if image["error"]:
-            console.print(f"[bold]{image['name']}[/bold]: nothing found, {image['error']}")
+            console.print(f"[bold]{_shown(image['name'])}[/bold]: nothing found, {_shown(image['error'])}")
+
+
+def _shown(text: str) -> str:
+    """Text from outside as it is: neither rich's markup, nor control characters for the terminal."""
+    return escape(for_terminal(text))
 
 
 def _short(figure: dict[str, Any]) -> str:
