@@ -120,6 +120,15 @@ def test_order_of_rows_changes_nothing(section, random):
         assert getattr(one, axis).ci95 == pytest.approx(getattr(other, axis).ci95)
 
 
+def test_fibres_on_the_lines_between_blocks_fall_alike_in_a_mirrored_section():
+    """A lattice with an odd number of columns: the middle one lies exactly on a line."""
+    states = np.where(np.arange(63) % 7 < 3, "necrotic", "normal").tolist()
+    y, x = np.divmod(np.arange(63), 7)
+    fibres = make_fibres(states, y_um=y * 70.0, x_um=x * 70.0)
+    one, other = (scored(table, make_nuclei([])) for table in (fibres, fibres.assign(x_um=-fibres["x_um"])))
+    assert one.necrosis.ci95 == pytest.approx(other.necrosis.ci95, abs=0.01)  # the raster of tissue has lines too
+
+
 @settings(max_examples=10, deadline=None)
 @given(sections())
 def test_rotation_and_mirror_change_nothing(section):

@@ -89,7 +89,9 @@ def _wider(exact: tuple[float, float], draws: np.ndarray) -> tuple[float, float]
 
 
 def _number(middle: np.ndarray, edge: float, *positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    cell = np.floor((np.concatenate(positions) - middle) / edge).astype(np.int64)
+    from_middle = (np.concatenate(positions) - middle) / edge
+    # outwards from the middle: what lies exactly on a line falls alike in a mirrored section, on the middle line into blocks of its own
+    cell = (np.sign(from_middle) * (np.floor(np.abs(from_middle)) + 1)).astype(np.int64)
     _, block = np.unique(cell, axis=0, return_inverse=True)
     parts = np.split(block, np.cumsum([len(p) for p in positions])[:-1])
     return parts[0], parts[1], parts[2], int(block.max()) + 1
