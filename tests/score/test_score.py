@@ -117,8 +117,16 @@ def test_tissue_that_is_hardly_covered_by_fibres_gets_no_pattern(fibres_of, nucl
     covered, bare = (score(fibres_of(states), nuclei_of([]), NO_CLUSTERS, area, SETTINGS, nuclei_assessed=True) for area in (0.6, 1.3))
     assert (covered.pattern.label, covered.warnings) == ("necrosis-predominant", ())
     assert bare.pattern.label == "indeterminate"
-    assert "cover only 31% of the tissue" in bare.warnings[0]
+    assert "fibres cover 31% of the tissue" in bare.pattern.reasons[0]
     assert bare.scores.necrosis.measured == covered.scores.necrosis.measured
+
+
+def test_a_single_field_gets_no_pattern(fibres_of, nuclei_of):
+    states = ["necrotic"] * 20 + ["normal"] * 40
+    pattern = score(fibres_of(states, area_um2=4000.0), nuclei_of([]), NO_CLUSTERS, 0.29, SETTINGS, nuclei_assessed=True).pattern
+    assert pattern.label == "indeterminate"
+    assert "0.29 mm2 of tissue are one field (at least 0.3)" in pattern.reasons[0]
+    assert "by the numbers alone necrosis-predominant" in pattern.reasons[-1]
 
 
 def test_few_fibres_are_told_in_the_reasons(fibres_of, nuclei_of):

@@ -11,7 +11,7 @@ from biopsy_analyzer.settings import TissueSettings
 from biopsy_analyzer.slide import open_slide
 from biopsy_analyzer.stain import estimate_vectors, optical_density, separate
 from biopsy_analyzer.tissue.mask import tissue_of
-from biopsy_analyzer.tissue.quality import assess, check_stain, close_ups, od_hue, quality_flags, sharpness, stain_colours
+from biopsy_analyzer.tissue.quality import assess, check_stain, close_ups, cover_flags, od_hue, quality_flags, sharpness, stain_colours
 
 SETTINGS = TissueSettings()
 HE = ((0.60, 0.74, 0.30), (0.15, 0.90, 0.38))
@@ -103,6 +103,13 @@ def test_a_flag_says_value_and_threshold() -> None:
     (flag,) = quality_flags(rgb, tissue_of(rgb, PixelGrid(rgb.shape[:2], 4.0), SETTINGS), SETTINGS)
     assert flag.value < flag.threshold == SETTINGS.min_density
     assert f"{flag.value:.3g}" in flag.message
+
+
+def test_little_tissue_under_fibres_is_flagged() -> None:
+    assert cover_flags(0.5e6, 1.0, 0.4) == cover_flags(0.0, 0.0, 0.4) == []
+    (flag,) = cover_flags(0.27e6, 1.0, 0.4)
+    assert (flag.code, flag.value, flag.threshold) == ("thin-cover", pytest.approx(0.27), 0.4)
+    assert flag.message.startswith("0.27 (at least 0.4) of the tissue")
 
 
 def test_sharpness_falls_with_blur_and_ignores_strength() -> None:

@@ -48,7 +48,7 @@ def score(
     area = tissue_area_mm2 if math.isfinite(tissue_area_mm2) and tissue_area_mm2 > 0 else None
     cells_area = area if nuclei_assessed else None
     warnings = _warnings(fibres, area, settings.score, nuclei_assessed)
-    doubts = _thin_cover(fibres, area, settings.score)
+    doubts = _doubts(fibres, area, settings)
     axes, pattern = _axes(fibres, nuclei if nuclei_assessed else nuclei.iloc[:0], cells_area, settings, warnings, doubts)
     return Scores(
         fibres=fibre_counts(fibres, nuclei_assessed),
@@ -57,7 +57,7 @@ def score(
         inflammation=inflammation(fibres, nuclei, area, settings.clusters.at_necrosis_um, nuclei_assessed),
         scores=axes,
         pattern=pattern,
-        warnings=(*warnings, *doubts),
+        warnings=tuple(warnings),
     )
 
 
@@ -93,13 +93,17 @@ def _warnings(fibres: pd.DataFrame, area: float | None, settings: ScoreSettings,
     return found
 
 
-def _thin_cover(fibres: pd.DataFrame, area: float | None, settings: ScoreSettings) -> tuple[str, ...]:
-    """A sentence if fibres cover too little of the tissue for it to be muscle that was understood."""
-    cover = fibres["area_um2"].sum() / 1e6 / area if area else 1.0
-    if not len(fibres) or cover >= settings.min_cover:
+def _doubts(fibres: pd.DataFrame, area: float | None, settings: Settings) -> tuple[str, ...]:
+    """Sentences that forbid a pattern: a single field, or tissue that is hardly muscle or was not understood as such."""
+    if area is None:
         return ()
-    what = f"outlined fibres cover only {cover:.0%} of the tissue (at least {settings.min_cover:.0%})"
-    return (f"{what}: fibres may be missed, or it is hardly muscle; shares and densities say little",)
+    found = []
+    if area < settings.tissue.small_tissue_mm2:
+        found.append(f"{area:.2g} mm2 of tissue are one field (at least {settings.tissue.small_tissue_mm2:g}): damage comes in patches")
+    cover = fibres["area_um2"].sum() / 1e6 / area
+    if cover < settings.score.min_cover:
+        found.append(f"fibres cover {cover:.0%} of the tissue (at least {settings.score.min_cover:.0%}): fibres missed, or hardly muscle")
+    return tuple(found)
 
 
 def _axes(

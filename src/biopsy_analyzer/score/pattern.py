@@ -44,8 +44,8 @@ def find_pattern(
     code = int(pattern_codes(*values, settings))
     codes = pattern_codes(draws[:, 0], draws[:, 1], settings)
     support = float(np.mean(codes == code)) if len(codes) else 0.0
-    found = "neither clearly" if code == FALSE_CALLS else LABELS[code]
-    balance = f"balance {necrosis - inflammation:+.2f}; {support:.0%} of resampled sections give {found}"
+    found = "none of them clearly" if code == FALSE_CALLS else LABELS[code]
+    balance = f"balance {necrosis - inflammation:+.2f}; by the numbers alone {found}, as in {support:.0%} of resampled sections"
     if code == FALSE_CALLS:
         floors = f"{settings.necrosis_floor:.0%} of fibres", f"{settings.inflammation_floor_per_mm2:g} cells per mm2"
         sides = zip(("necrosis", "inflammation"), above_floors(*values, settings), floors, strict=True)

@@ -46,6 +46,13 @@ def damage_flags(slide: Slide) -> list[Flag]:
     return [flag] if flag else []
 
 
+def cover_flags(fibre_area_um2: float, tissue_area_mm2: float, least: float) -> list[Flag]:
+    """A flag if outlined fibres cover less than `least` of the tissue: fibres were missed, or it is hardly muscle."""
+    cover = fibre_area_um2 / 1e6 / tissue_area_mm2 if tissue_area_mm2 > 0 else 1.0
+    flag = _below("thin-cover", cover, least, "of the tissue lies in outlined fibres; fibres were missed, or it is hardly muscle.")
+    return [flag] if flag else []
+
+
 def check_stain(rgb: np.ndarray, tissue: Tissue, settings: TissueSettings, name: str = "image") -> None:
     """WrongStain, with what was measured, unless the tissue's colours are those of haematoxylin and eosin.
 
