@@ -8,6 +8,7 @@ import pytest
 import tifffile
 
 from biopsy_analyzer import objects
+from biopsy_analyzer.errors import SlideError
 from biopsy_analyzer.pipeline import analyze_slide
 from biopsy_analyzer.report import write_result
 from biopsy_analyzer.report.result import Result
@@ -148,6 +149,12 @@ def test_damage_in_the_finest_level_is_reported(plan: Plan, tmp_path: Path) -> N
         result = analyze_slide(slide, colour_models())
     assert result.status == "review"
     assert [flag.value for flag in result.flags if flag.code == "damaged-tiles"] == [1.0]
+
+
+def test_more_tissue_than_fits_into_memory_is_said(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "_MOST_CANVAS_PX", 10_000)
+    with pytest.raises(SlideError, match=r"painted.png: its tissue spans 0\.\d x 0\.\d mm"):
+        analyse(plan.rgb, tmp_path)
 
 
 def test_progress_is_told_by_stage(plan: Plan, tmp_path: Path) -> None:

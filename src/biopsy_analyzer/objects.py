@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from biopsy_analyzer.canvas import core_px, in_tissue, tissue_canvas, tissue_mask_of
+from biopsy_analyzer.errors import SlideError
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.measure.colour import measure_colour, pool_maps
 from biopsy_analyzer.measure.nuclei_in_fibres import nuclear_mask
@@ -32,6 +33,7 @@ ToLabels = Callable[[np.ndarray, float, SegmentSettings], np.ndarray]
 """Maps (C, H, W), um/px and settings -> labels int32 (H, W)."""
 
 _MOST_CORE_PX = 2048  # larger cores need more memory, smaller ones compute more halo; the result does not depend on it
+_MOST_CANVAS_PX = 250_000_000  # held at once: about 20 GB; 7.9 x 7.9 mm at 0.5 um/px
 _GPU_BATCH = 4  # tiles at once; a CPU gains nothing from more than one
 
 
@@ -46,11 +48,17 @@ class Objects:
 def find_objects(
     slide: Slide, tissue: Tissue | None, network: Network, to_labels: ToLabels, settings: SegmentSettings, step: Progress
 ) -> Objects:
-    """Maps, then labels, of which those whose centre lies in the tissue stay; tissue None or empty: nothing is looked at or found."""
+    """Maps, then labels, of which those whose centre lies in the tissue stay; tissue None or empty: nothing is looked at or found.
+
+    SlideError where the tissue spans more than can be held at once.
+    """
     if tissue is None or not tissue.mask.any():
         grid, tiles = PixelGrid((1, 1), network.um_per_px), []
     else:
         grid = tissue_canvas(slide.grid(), tissue, network.um_per_px, network.stride)
+        if grid.shape[0] * grid.shape[1] > _MOST_CANVAS_PX:
+            size = " x ".join(f"{n * grid.um_per_px / 1000:.1f}" for n in grid.shape)
+            raise SlideError(f"{slide.file_name}: its tissue spans {size} mm, too much for memory at once. Cut out a part, or check --mpp.")
         edge = core_px(grid.shape, network.stride, _MOST_CORE_PX)
         tiles = plan_tiles(grid.shape, edge, network.halo_px, keep=tissue_mask_of(grid, tissue))
     batch = _GPU_BATCH if network.device == "cuda" else 1

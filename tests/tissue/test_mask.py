@@ -2,8 +2,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageDraw
 
+from biopsy_analyzer.errors import SlideError
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.settings import TissueSettings
 from biopsy_analyzer.slide import open_slide
@@ -96,3 +98,12 @@ def test_a_real_core_on_grey_glass(real_images: Path) -> None:
     assert 0.68 < mask.mean() < 0.78
     assert not mask[:15, :15].any()
     assert mask[60:120, 50:120].all()
+
+
+def test_a_slide_that_claims_to_be_huge_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    """A file of a few kilobytes, with one tile of 200,000 x 200,000 px."""
+    tiles = (np.zeros((1024, 1024, 3), np.uint8) if i == 0 else None for i in range(196 * 196))
+    options = {"shape": (200_000, 200_000, 3), "dtype": np.uint8, "tile": (1024, 1024), "photometric": "rgb", "compression": "zlib"}
+    tifffile.imwrite(tmp_path / "huge.tif", tiles, metadata=None, bigtiff=True, **options)
+    with open_slide(tmp_path / "huge.tif", um_per_px=0.5) as slide, pytest.raises(SlideError, match="100 x 100 mm"):
+        find_tissue(slide, SETTINGS)

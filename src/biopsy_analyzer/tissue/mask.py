@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
+from biopsy_analyzer.errors import SlideError
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.settings import TissueSettings
 from biopsy_analyzer.slide import Slide
@@ -16,6 +17,7 @@ from biopsy_analyzer.stain import optical_density
 GLASS_OD, GLASS_CHROMA = 0.35, 0.05  # glass is bright and nearly without colour. Prior.
 GLASS_SPREAD, GLASS_TINT, GLASS_ROUGHNESS = 0.06, 0.02, 0.015  # OD: it differs by vignetting, not in tint, and is smooth. Prior.
 OPEN_HOLE_SHARE = 0.1
+MAX_PX = 150_000_000  # of the raster: 49 x 49 mm at 4 um/px, more than a glass slide has
 MIN_GLASS_SHARE = 0.002  # of the image; less and no glass is taken to be in view
 
 
@@ -35,8 +37,11 @@ class Tissue:
 
 
 def find_tissue(slide: Slide, settings: TissueSettings) -> Tissue:
-    """The tissue of a slide at `settings.um_per_px`; an empty mask where there is only glass."""
+    """The tissue of a slide at `settings.um_per_px`; an empty mask where there is only glass. SlideError for an absurdly large slide."""
     grid = slide.grid(settings.um_per_px)
+    if grid.shape[0] * grid.shape[1] > MAX_PX:
+        size = " x ".join(f"{n * slide.um_per_px / 1000:.0f}" for n in slide.shape)
+        raise SlideError(f"{slide.file_name}: its {size} mm are larger than any slide. Check the file, and its pixel size with --mpp.")
     return tissue_of(slide.read(grid), grid, settings)
 
 
