@@ -40,7 +40,7 @@ class SegmentSettings(_Group):
 
     fibre_threshold: float = Field(0.5, gt=0, lt=1, description="Probability; fibre foreground. 0.4-0.6 measured alike.")
     fibre_seed: float = Field(
-        0.35, gt=0, lt=1, description="Relative depth (0 border, 1 deepest) above which seeds lie. 0.35-0.55 measured alike."
+        0.4, gt=0, lt=1, description="Relative depth (0 border, 1 deepest) above which seeds lie. 0.35-0.55 measured alike."
     )
     fibre_join: float = Field(
         0.4,
@@ -48,9 +48,13 @@ class SegmentSettings(_Group):
         description="Mean depth along a shared edge over the lower of the two greatest depths; above it two pieces are one. Drawn maps.",
     )
     min_fibre_um2: float = Field(60.0, ge=0, description="um2; smaller finds are dropped (a fibre of 9 um). Prior.")
-    nucleus_threshold: float = Field(0.5, gt=0, lt=1, description="Probability; nucleus foreground. Prior.")
-    nucleus_seed: float = Field(0.25, gt=0, lt=1, description="As fibre_seed. 0.25 beat 0.15, 0.35 and 0.45 on drawn maps.")
-    nucleus_join: float = Field(0.5, gt=0, description="As fibre_join, for nuclei. 0.4-0.6 measured alike on drawn maps.")
+    nucleus_threshold: float = Field(
+        0.45, gt=0, lt=1, description="Probability; nucleus foreground. 0.4-0.5 measured alike, see nucleus_seed."
+    )
+    nucleus_seed: float = Field(
+        0.4, gt=0, lt=1, description="As fibre_seed. 0.25-0.5 tried on drawn and real training images, 0.35-0.4 best."
+    )
+    nucleus_join: float = Field(0.45, gt=0, description="As fibre_join, for nuclei. 0.4-0.5 measured alike.")
     min_nucleus_um2: float = Field(8.0, ge=0, description="um2; smaller finds are dropped. Prior.")
     max_nucleus_um_per_px: float = Field(
         0.75, gt=0, description="um/px; coarser images show no nuclei well enough: null with a warning. Prior."
