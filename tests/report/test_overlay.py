@@ -32,7 +32,7 @@ def test_contours_and_fills_lie_on_the_objects(result: Result, tmp_path: Path) -
     # fibre 2, necrotic: y 32..128, x 160..288 px of the picture
     assert tuple(drawn[100, 288]) == FIBRE_COLOURS["necrotic"]
     assert tuple(drawn[128, 200]) == FIBRE_COLOURS["necrotic"]
-    expected = 0.82 * section.astype(float) + 0.18 * np.array(FIBRE_COLOURS["necrotic"])
+    expected = 0.92 * section.astype(float) + 0.08 * np.array(FIBRE_COLOURS["necrotic"])
     assert np.abs(drawn[110, 250] - expected).max() <= 1
     assert tuple(drawn[32, 60]) == FIBRE_COLOURS["normal"]
     assert tuple(drawn[120, 40]) == tuple(section)  # inside fibre 1: as it was

@@ -96,6 +96,6 @@ def _swatch(pen: _Pen, x: float, y: float, title: str, name: str, colour: Colour
         pen.draw.rectangle(box, outline=_INK, width=max(5, size // 3))
         pen.draw.rectangle((box[0] + 2, box[1] + 2, box[2] - 2, box[3] - 2), outline=colour, width=max(2, size // 6))
     else:
-        opacity = FIBRE_FILLS.get(name, 0.0)
+        opacity = 2 * FIBRE_FILLS.get(name, 0.0)  # on white it would hardly be seen
         fill = tuple(round(255 + opacity * (channel - 255)) for channel in colour)
         pen.draw.rectangle(box, fill=fill, outline=colour, width=max(2, size // (5 if opacity else 8)))

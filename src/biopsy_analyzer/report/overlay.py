@@ -94,11 +94,12 @@ def _write_numbers(drawn: np.ndarray, grid: PixelGrid, fibres: Ringed) -> None:
     pen = ImageDraw.Draw(image)
     shown = (fibre_class(table) != "normal").to_numpy()
     for row in np.flatnonzero(shown).tolist():
-        (top, left), (bottom, right) = (corner(grid.to_px(outlines[row]), axis=0) for corner in (np.min, np.max))
+        ring = grid.to_px(outlines[row])
+        (top, left), (bottom, right) = ring.min(axis=0), ring.max(axis=0)
         number = str(table["fibre_id"].iloc[row])
         if right - left < 1.2 * pen.textlength(number, font) or bottom - top < 2 * _NUMBER_PX:
             continue
-        at = (left + right) / 2, bottom - 3
+        at = ring[ring[:, 0] >= bottom - 2, 1].mean(), bottom - 3
         pen.text(at, number, "white", font, anchor="mb", stroke_width=1, stroke_fill="black")
     drawn[:] = np.asarray(image)
 

@@ -33,8 +33,8 @@ NUCLEUS_COLOURS = {
 }
 CLUSTER_COLOURS = {"macrophage": _ORANGE, "lymphocytic": _SKY_BLUE, "mixed": _WHITE}
 
-FIBRE_FILLS = {"necrotic": 0.18, "pale-fragmented": 0.20, "regenerating": 0.18}
-"""Opacity of the fill: only what a reader looks for is filled, so that ordinary tissue stays as it is."""
+FIBRE_FILLS = {"necrotic": 0.08, "pale-fragmented": 0.08, "regenerating": 0.08}
+"""Opacity of the fill: only what a reader looks for is filled, and so faintly that basophilia and pallor can still be judged."""
 
 
 class Marker(NamedTuple):

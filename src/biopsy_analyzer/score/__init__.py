@@ -124,7 +124,7 @@ def _axes(
         facts += (f"{n} fibres; figures settle at about {settings.score.settled_fibres}: read this for the section, not for the muscle",)
     if cells_area is None:
         axes = Axes(necrosis=necrosis, regeneration=regeneration, inflammation=NO_INFLAMMATION, balance=NO_BALANCE)
-        return axes, Pattern(label="indeterminate", support=None, reasons=(*facts, warnings[-1]))
+        return axes, Pattern(label="indeterminate", support=None, reasons=(warnings[-1], *doubts, *facts))
     values, drawn = axis_values(measured, settings.score), axis_values(draws, settings.score)
     low, high = axis_values(np.array(bounds).T, settings.score)
     ci95 = difference_interval(values[0], (low[0], high[0]), values[2], (low[2], high[2]), drawn[:, 0] - drawn[:, 2])
