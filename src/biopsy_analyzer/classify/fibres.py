@@ -46,29 +46,40 @@ def classify_fibres(fibres: pd.DataFrame, nuclei: pd.DataFrame | None, model: St
 
 
 def _reasons(fibres: pd.DataFrame, model: StateModel, features: pd.DataFrame, best: np.ndarray, probabilities: np.ndarray) -> list[str]:
-    """For each fibre the features that speak most for its state against normal (for normal ones: what is special all the same).
+    """For each fibre the features that speak most for its state against normal (for normal ones: for the state that they may have).
 
     The network's view of another state is no reason that a reader could follow and is left out, also where it adds to the call.
     """
-    reasons = ["like the ordinary fibres of the section"] * len(fibres)
-    sick = np.flatnonzero(best != FIBRE_STATES.index("normal"))
-    contributions = model.contributions(features.iloc[sick])
-    gain = contributions[np.arange(len(sick)), best[sick]] - contributions[:, FIBRE_STATES.index("normal")]
-    order = np.argsort(-gain, axis=1)
-    ordinary = fibres.loc[ordinary_fibres(fibres), list(MAPS)].median()
-    for row, (i, fibre) in enumerate(zip(sick, fibres.iloc[sick].to_dict("records"), strict=True)):
-        speaking = [model.features[f] for f in order[row] if gain[row, f] > 0]
-        named = [name for name in speaking if MAPS.get(name, FIBRE_STATES[best[i]]) == FIBRE_STATES[best[i]]][:REASONS]
-        phrases = [_phrase(name, fibre, features[name].iloc[i], ordinary) for name in named]
-        reasons[i] = "; ".join(phrases) or "no single feature stands out"
-    internal = fibres["internal_nuclei_count"].fillna(0).to_numpy()
-    for i in np.flatnonzero((best == FIBRE_STATES.index("normal")) & (internal > 0)):
-        reasons[i] += f"; {_counted(internal[i], 'internal nucleus', 'internal nuclei')}"
     others = probabilities.copy()
     others[np.arange(len(best)), best] = 0.0
-    for i in np.flatnonzero(others.max(axis=1, initial=0.0) >= DOUBT):
-        reasons[i] += f"; may be {FIBRE_STATES[others[i].argmax()]} ({others[i].max():.2f})"
+    second = others.argmax(axis=1)
+    doubted = others.max(axis=1, initial=0.0) >= DOUBT
+    normal = best == FIBRE_STATES.index("normal")
+    ordinary = fibres.loc[ordinary_fibres(fibres), list(MAPS)].median()
+    internal = fibres["internal_nuclei_count"].fillna(0).to_numpy()
+    reasons = ["like the ordinary fibres of the section"] * len(fibres)
+    told = np.flatnonzero(~normal | doubted)
+    contributions = model.contributions(features.iloc[told])
+    for added, i, fibre in zip(contributions, told, fibres.iloc[told].to_dict("records"), strict=True):
+        state = second[i] if normal[i] else best[i]
+        speaking = _speaking(model, added, state)[:REASONS]
+        why = "; ".join(_phrase(name, fibre, features[name].iloc[i], ordinary) for name in speaking) or "no single feature stands out"
+        doubt = f"may be {FIBRE_STATES[second[i]]} ({others[i].max():.2f})"
+        if normal[i]:
+            reasons[i] = f"nearer to the ordinary fibres of the section than to any damage; {doubt}: {why}"
+        else:
+            reasons[i] = f"{why}; {doubt}" if doubted[i] else why
+    for i in np.flatnonzero(normal & (internal > 0)):
+        found = _counted(internal[i], "internal nucleus", "internal nuclei")
+        reasons[i] += "" if found in reasons[i] else f"; {found}"
     return reasons
+
+
+def _speaking(model: StateModel, added: np.ndarray, state: int) -> list[str]:
+    """The features that speak for `state` against normal, the strongest first; added: (4, F) of one fibre."""
+    gain = added[state] - added[FIBRE_STATES.index("normal")]
+    names = [model.features[f] for f in np.argsort(-gain) if gain[f] > 0]
+    return [name for name in names if MAPS.get(name, FIBRE_STATES[state]) == FIBRE_STATES[state]]
 
 
 def _phrase(name: str, fibre: dict[str, float], value: float, ordinary: pd.Series) -> str:
