@@ -50,7 +50,9 @@ def test_round_trip(tmp_path):
     np.testing.assert_array_equal(read.predict(features), model.predict(features))
 
 
-@pytest.mark.parametrize("fault", ["bit", "cut", "no card", "no weights", "other states", "not json", "pickle", "nan"])
+@pytest.mark.parametrize(
+    "fault", ["bit", "cut", "no card", "no weights", "other states", "not json", "nested", "no version", "name", "pickle", "nan"]
+)
 def test_damage_is_refused(tmp_path, fault):
     save_state_model(small_model(), tmp_path)
     weights, card = tmp_path / "weights.safetensors", tmp_path / "card.json"
@@ -67,6 +69,12 @@ def test_damage_is_refused(tmp_path, fault):
         card.write_text(json.dumps(facts | {"states": ["normal", "sick", "x", "y"]}))
     elif fault == "not json":
         card.write_text("[")
+    elif fault == "nested":
+        card.write_text("[" * 100_000)
+    elif fault == "no version":
+        card.write_text(json.dumps({key: fact for key, fact in facts.items() if key != "version"}))
+    elif fault == "name":
+        card.write_text(json.dumps(facts | {"name": 1}))
     elif fault == "pickle":
         import hashlib
         import pickle

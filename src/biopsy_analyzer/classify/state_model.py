@@ -78,7 +78,9 @@ def load_state_model(folder: Path) -> StateModel:
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
         content = (folder / WEIGHTS).read_bytes()
         features, states, wanted = tuple(card["features"]), tuple(card["states"]), card["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if not all(isinstance(card[key], str) for key in ("name", "version")):
+            raise TypeError("name and version must be text")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"{folder}: no usable fibre state model ({error}); install the package again or run the training") from error
     found = hashlib.sha256(content).hexdigest()
     if found != wanted:  # before parsing: a flipped bit would load silently

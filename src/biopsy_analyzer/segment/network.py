@@ -20,7 +20,13 @@ from biopsy_analyzer.tables import FIBRE_STATES, NUCLEUS_KINDS
 CHANNELS = {"fibres": ("fibre", "depth", *FIBRE_STATES), "nuclei": ("nucleus", "depth", *NUCLEUS_KINDS)}
 """What each kind of network puts out: two sigmoid maps (foreground, depth) and one softmax over the rest."""
 
-_CARD_KEYS = ("name", "version", "kind", "architecture", "um_per_px", "halo_px", "stride", "channels", "sha256")
+_CARD_KEYS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("name", "version", "kind", "sha256"), str),
+    **dict.fromkeys(("halo_px", "stride"), int),
+    "um_per_px": (int, float),
+    "architecture": dict,
+    "channels": list,
+}
 
 
 class Block(nn.Sequential):
@@ -210,11 +216,14 @@ def _read_card(folder: Path) -> dict:
     path = folder / "card.json"
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: no readable model card ({error}); name a folder with weights.safetensors and card.json") from error
     missing = [key for key in _CARD_KEYS if not isinstance(card, dict) or key not in card]
     if missing:
         raise ModelError(f"{path}: the model card lacks {', '.join(missing)}")
+    wrong = [key for key, kind in _CARD_KEYS.items() if not isinstance(card[key], kind) or isinstance(card[key], bool)]
+    if wrong:
+        raise ModelError(f"{path}: fits neither its weights nor this version ({', '.join(wrong)}: wrong type)")
     return card
 
 
