@@ -50,6 +50,7 @@ def make_nuclei(kind: list[str], **columns: Any) -> pd.DataFrame:
         "x_um": np.arange(n) * 40.0,
         "area_um2": 40.0,
         "eccentricity": 0.6,
+        "solidity": 0.9,
         "touches_border": False,
         **{f"map_{name}": np.array([0.91 if k == name else 0.03 for k in of_kind]) for name in NUCLEUS_KINDS},
         "depth_um": np.nan,

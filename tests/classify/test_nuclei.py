@@ -35,6 +35,12 @@ def test_depth_splits_muscle_nuclei(fibres_of, nuclei_of, depth, type_):
     assert classify_nuclei(nuclei, section(fibres_of), SETTINGS)["type"].tolist() == [type_]
 
 
+def test_a_crescent_along_the_border_is_no_internal_nucleus(fibres_of, nuclei_of):
+    """Its centre lies deep in the fibre, itself at the border."""
+    nuclei = nuclei_of(["internal"] * 2, fibre_id=3, depth_um=8.0, fibre_distance_um=0.0, solidity=[0.2, 0.9])
+    assert classify_nuclei(nuclei, section(fibres_of), SETTINGS)["type"].tolist() == ["myonucleus", "internal"]
+
+
 def test_far_from_any_fibre_there_is_no_muscle_nucleus(fibres_of, nuclei_of):
     nuclei = nuclei_of(["other"] * 3, fibre_distance_um=[1.0, 30.0, np.nan], **DOUBT)
     assert classify_nuclei(nuclei, section(fibres_of), SETTINGS)["type"].tolist() == ["myonucleus", "macrophage", "macrophage"]

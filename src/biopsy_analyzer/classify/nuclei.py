@@ -27,6 +27,7 @@ BIG_UM2 = 80.0  # twice the area of a lymphocyte's nucleus of 7 um
 BIG_FACTOR = 0.3
 TINY_UM2 = 12.0  # a third of a lymphocyte's nucleus: the tip of a nucleus shows no chromatin to judge, and most tips are capillaries'
 TINY_FACTOR = 0.05
+CRESCENT = 0.6  # solidity below which a nucleus, or a row of them, bends round the fibre: its centre lies outside it and tells no depth
 DEAD_LOG_ODDS = 2.0  # e^2 = 7 times the odds of an ordinary fibre: as likely dead as not ...
 DEAD_STEEPNESS = 2.0  # ... and twice as steep as log odds, so that ordinary fibres stay near 0
 
@@ -36,7 +37,8 @@ def classify_nuclei(nuclei: pd.DataFrame, fibres: pd.DataFrame, settings: Classi
 
     nuclei  SHAPE columns, `map_*` (network's pooled kinds), `fibre_id`, `depth_um`, `fibre_distance_um`
     fibres  all fibres of the section with `fibre_id` and `map_*`; states need not be known
-    A muscle nucleus deeper than `settings.internal_depth_um` in a fibre is internal, else a myonucleus; at equality a myonucleus.
+    A muscle nucleus deeper than `settings.internal_depth_um` in a fibre is internal, else a myonucleus; at equality a myonucleus, and so is
+    a crescent along the border.
     Ties between kinds go to the first in NUCLEUS_KINDS. Empty in, empty out.
     """
     dead = dead_look(fibres).reindex(nuclei["fibre_id"]).fillna(0.0).to_numpy()
@@ -45,7 +47,7 @@ def classify_nuclei(nuclei: pd.DataFrame, fibres: pd.DataFrame, settings: Classi
     probability = weighed / weighed.sum(axis=1, keepdims=True)
     best = probability.argmax(axis=1)
     kind = np.array(NUCLEUS_KINDS, dtype=object)[best]
-    internal = (nuclei["fibre_id"] > 0) & (nuclei["depth_um"] > settings.internal_depth_um)
+    internal = (nuclei["fibre_id"] > 0) & (nuclei["depth_um"] > settings.internal_depth_um) & (nuclei["solidity"] >= CRESCENT)
     types = np.where(kind == "muscle", np.where(internal, "internal", "myonucleus"), kind)
     return nuclei.assign(
         type=pd.Series(types, index=nuclei.index, dtype="str"),
