@@ -95,6 +95,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_work(plan: Plan, tmp
     done = run("analyze", "painted.png", "--mpp", "0.5", "--models", tmp_path / "nowhere", folder=tmp_path)
     assert done.returncode == 5
     assert done.stderr == "ERROR painted.png: can't write into out: File exists. Choose another folder with -o.\n"
+    assert run("draw", "-o", "out", folder=tmp_path).returncode == 5
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
@@ -134,7 +135,17 @@ def test_missing_models_are_an_environment_error(plan: Plan, tmp_path: Path) -> 
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("arguments", [["analyze"], ["analyze", "x.png", "--device", "tpu"], ["unknown"], ["evaluate"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["analyze"],
+        ["analyze", "x.png", "--device", "tpu"],
+        ["unknown"],
+        ["evaluate"],
+        ["train", "fibres", "-o", "x"],
+        ["draw", "-o", "x", "--seed", "-1"],
+    ],
+)
 def test_wrong_usage(arguments: list[str], tmp_path: Path) -> None:
     done = run(*arguments, folder=tmp_path)
     assert done.returncode == 2

@@ -118,15 +118,17 @@ def analyze(
 @app.command()
 def draw(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="Folder for slides and their truth.")],
-    seed: Annotated[int, typer.Option(help="Section k is drawn from seed + k.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Section k is drawn from seed + k.")] = 0,
     count: Annotated[int, typer.Option(min=1, help="How many sections.")] = 1,
     difficulty: Annotated[Difficulty, typer.Option(help="Of the sections.")] = Difficulty.usual,
     size: Annotated[int, typer.Option(min=64, help="Edge in px of 0.5 um.")] = 2048,
 ) -> None:
     """Draw sections with known truth."""
     with errors_in_one_line("draw", out):
+        from biopsy_analyzer.report.atomic import check_writable
         from biopsy_analyzer.training.draw import write_sections
 
+        check_writable(out)
         for path in write_sections(out, seed=seed, count=count, difficulty=difficulty.value, size_px=size):
             write_out(for_terminal(str(path)))
 
@@ -141,15 +143,19 @@ def train(
     sections: Annotated[int, typer.Option(min=1, help="Sections to draw for the states, per difficulty.")] = 24,
     real: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the real images, to learn from them too.")] = None,
     annotations: Annotated[Path, typer.Option(metavar="DIR", help="What was annotated on them.")] = Path("annotations"),
-    seed: Annotated[int, typer.Option(help="Of weights, samples and drawn patches.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, samples and drawn patches.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     device: DeviceOption = Device.auto,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
 ) -> None:
     """Train a network, or the fibre states, from scratch: seeded, resumable."""
     with errors_in_one_line("train", out):
+        if kind is not Kind.states and (minutes is None) == (steps is None):
+            raise UsageError("wanted either --minutes or --steps: how long to train")
+        from biopsy_analyzer.report.atomic import check_writable
         from biopsy_analyzer.training.reproduce import train_network, train_states
 
+        check_writable(out)
         taught = None if real is None else (annotations, real)
         if kind is Kind.states:
             train_states(out, sections=sections, real=taught, device=device.value)
