@@ -11,6 +11,7 @@ import pandas as pd
 from rich.progress import track
 
 from biopsy_analyzer.classify.state_model import StateModel
+from biopsy_analyzer.errors import WrongStain
 from biopsy_analyzer.models import Models
 from biopsy_analyzer.segment.network import load_networks
 from biopsy_analyzer.settings import Settings
@@ -100,7 +101,10 @@ def train_states(run: Path, *, sections: int, real: Real | None, device: str) ->
         for name, truth in track(list(_truths(sections, real, Path(scratch))), "states: sections"):
             path = run / "states" / f"{name}_{networks.fibres.sha256[:8]}_{networks.nuclei.sha256[:8]}.parquet"
             if not path.exists():
-                collect_states([truth()], blank, Settings()).to_parquet(path)
+                try:
+                    collect_states([truth()], blank, Settings()).to_parquet(path)
+                except WrongStain:  # stained so oddly that it would not be scored in use either
+                    continue
             parts.append(pd.read_parquet(path))
     about = {"licence": "MIT", "networks": {"fibres": networks.fibres.sha256, "nuclei": networks.nuclei.sha256}}
     return fit_states(pd.concat(parts, ignore_index=True), run / "models" / "states", version=VERSION, about=about)
