@@ -48,10 +48,9 @@ def test_a_tiny_field(models: Path, tmp_path: Path) -> None:
     assert "Mpx/s" in done.stdout
     report = json.loads(out.read_text())
     assert report["mpx_per_s"] * report["wall_s"] == pytest.approx(256 * 256 / 1e6)
-    assert set(report["parts"]) == {"decode", "tissue, stain", *NETWORKS, "labelling", "measures", "classify, score", "report", "other"}
-    assert sum(part["wall_s"] for part in report["parts"].values()) == pytest.approx(report["wall_s"])
+    assert set(report["parts_s"]) == {"decode", "tissue, stain", *NETWORKS, "labelling", "measures", "classify, score", "report", "other"}
     for part in ("decode", "tissue, stain", *NETWORKS, "report"):
-        assert report["parts"][part]["wall_s"] > 0, part
+        assert report["parts_s"][part] > 0, part
 
 
 def test_times_of_parts_are_exclusive(benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,5 +161,7 @@ def test_progress_is_told_by_stage(plan: Plan, tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     with open_slide(save(plan.rgb[:600, :600], tmp_path / "part.png"), um_per_px=UM_PER_PX) as slide:
         analyze_slide(slide, colour_models(), progress=lambda *step: told.append(step))
-    assert list(dict.fromkeys(stage for stage, _, _ in told)) == ["fibres", "nuclei", "measure"]
+    stages = list(dict.fromkeys(stage for stage, _, _ in told))
+    assert set(stages[:2]) == {"fibres", "nuclei"}  # side by side
+    assert stages[2:] == ["measure"]
     assert all(done <= total for _, done, total in told)

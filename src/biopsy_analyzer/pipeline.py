@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,8 +45,10 @@ def analyze_slide(slide: Slide, models: Models, settings: Settings = Settings(),
     blank = not tissue.mask.any()
     with_nuclei = not blank and slide.um_per_px <= settings.segment.max_nucleus_um_per_px
 
-    found_fibres = find_objects(slide, tissue, models.fibres, fibre_labels, settings.segment, step)
-    found_nuclei = find_objects(slide, tissue if with_nuclei else None, models.nuclei, nucleus_labels, settings.segment, step)
+    with ThreadPoolExecutor(1) as side:  # one kind is read and labelled while the network of the other computes
+        coming = side.submit(find_objects, slide, tissue, models.fibres, fibre_labels, settings.segment, step)
+        found_nuclei = find_objects(slide, tissue if with_nuclei else None, models.nuclei, nucleus_labels, settings.segment, step)
+        found_fibres = coming.result()
     step("measure", 0, 2)
     fibres = measure_objects(slide, found_fibres, stains, leave_out=found_nuclei.labels)
     nuclei = measure_objects(slide, found_nuclei, stains)
@@ -85,8 +88,8 @@ def _picture(slide: Slide, tissue: Tissue) -> Picture:
 
 
 def _sample(picture: Picture, tissue: Tissue) -> tuple[np.ndarray, np.ndarray]:
-    """About a million pixels of the picture, evenly spread, and which of them are tissue."""
-    every = max(1, int((picture.rgb.size / 3e6) ** 0.5))
+    """About a quarter of a million pixels of the picture, evenly spread, and which of them are tissue."""
+    every = max(1, round((picture.rgb.size / 3 / 250_000) ** 0.5))
     rgb = picture.rgb[::every, ::every]
     at = np.stack(np.meshgrid(*(np.arange(n) * every + 0.5 for n in rgb.shape[:2]), indexing="ij"), axis=-1)
     return rgb, in_tissue(tissue, picture.grid.to_um(at))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ from biopsy_analyzer.escaping import for_terminal
 from biopsy_analyzer.report.atomic import prepare_folder, write_bytes
 from biopsy_analyzer.report.geojson import feature_collection, to_bytes
 from biopsy_analyzer.report.outlines import cluster_outlines, outlines, without_stairs
-from biopsy_analyzer.report.overlay import draw_overlay
+from biopsy_analyzer.report.overlay import Ringed, draw_overlay
 from biopsy_analyzer.report.result import Result
 from biopsy_analyzer.report.scores_json import scores_document, to_text
 from biopsy_analyzer.report.tables_io import write_table
@@ -28,23 +29,28 @@ def write_result(result: Result, folder: Path | str) -> Path:
     """
     folder = Path(folder) / result.slide.id
     prepare_folder(folder, last_file="scores.json")
-    for name, table in (("fibres", result.fibres), ("nuclei", result.nuclei), ("clusters", result.clusters)):
-        write_table(table, folder, name)
     fibre_rings = outlines(result.fibre_labels.pixels, result.fibre_labels.grid)
     nucleus_rings = outlines(result.nucleus_labels.pixels, result.nucleus_labels.grid)
     cluster_rings = cluster_outlines(nucleus_rings, result.nuclei["cluster_id"].to_numpy(), len(result.clusters))
-    clusters = result.clusters, cluster_rings
-    objects = feature_collection(
-        result.slide.sha256, result.slide.um_per_px, (result.fibres, fibre_rings), (result.nuclei, nucleus_rings), clusters
-    )
-    write_bytes(folder / "objects.geojson", to_bytes(objects))
-    fibres = result.fibres, [without_stairs(ring, result.fibre_labels.grid.um_per_px / 2) for ring in fibre_rings]
-    nuclei = result.nuclei, [without_stairs(ring, result.nucleus_labels.grid.um_per_px / 2) for ring in nucleus_rings]
-    assessed = result.scores.inflammation.macrophages_in_necrotic_fibres is not None
-    picture = draw_overlay(result.picture.rgb, result.picture.grid, fibres, nuclei, clusters, _caption(result), _facts(result), assessed)
-    write_bytes(folder / "overlay.png", _png(picture))
+    fibres, nuclei, clusters = (result.fibres, fibre_rings), (result.nuclei, nucleus_rings), (result.clusters, cluster_rings)
+    with ThreadPoolExecutor(1) as side:  # OpenCV draws and compresses the overlay while Python writes the rest
+        overlay = side.submit(_overlay, result, fibres, nuclei, clusters)
+        for name, (table, _) in (("fibres", fibres), ("nuclei", nuclei), ("clusters", clusters)):
+            write_table(table, folder, name)
+        objects = feature_collection(result.slide.sha256, result.slide.um_per_px, fibres, nuclei, clusters)
+        write_bytes(folder / "objects.geojson", to_bytes(objects))
+        write_bytes(folder / "overlay.png", overlay.result())
     write_bytes(folder / "scores.json", to_text(scores_document(result)).encode("utf-8"))
     return folder
+
+
+def _overlay(result: Result, fibres: Ringed, nuclei: Ringed, clusters: Ringed) -> bytes:
+    """overlay.png; outlines without stairs, for the eye."""
+    smooth_fibres = fibres[0], [without_stairs(ring, result.fibre_labels.grid.um_per_px / 2) for ring in fibres[1]]
+    smooth_nuclei = nuclei[0], [without_stairs(ring, result.nucleus_labels.grid.um_per_px / 2) for ring in nuclei[1]]
+    assessed = result.scores.inflammation.macrophages_in_necrotic_fibres is not None
+    picture, grid = result.picture.rgb, result.picture.grid
+    return _png(draw_overlay(picture, grid, smooth_fibres, smooth_nuclei, clusters, _caption(result), _facts(result), assessed))
 
 
 def _caption(result: Result) -> str:
