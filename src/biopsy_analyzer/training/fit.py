@@ -50,6 +50,7 @@ def fit(
     architecture: dict | None = None,
     threads: int = 1,
     device: str = "auto",
+    sources: Sequence[str] = (),
     version: str = "0.1.0",
 ) -> dict[str, float]:
     """Train the network of `kind` "fibres" or "nuclei" and return its held-out figures.
@@ -58,6 +59,7 @@ def fit(
     out             run folder, outside the repository: checkpoint.pt, curve.csv, curve.png
     models          folder that gets `kind`/weights.safetensors and card.json at each evaluation (None: out/models)
     minutes, steps  length, exactly one; the learning rate follows it (warm-up, then half a cosine)
+    sources         where the patches come from and under which licence, for the card
     device          cpu, cuda, or auto: cuda where there is one
     resume          go on from out/checkpoint.pt; with `steps` the weights are those of an uninterrupted run
     Sample i of step s depends on (seed, s, i) alone. UsageError for a wrong kind, length, share, bank or checkpoint.
@@ -80,15 +82,16 @@ def fit(
     if resume:
         run.load()
     models = Path(models) if models else Path(out) / "models"
+    about = {"version": version, "licence": "MIT", "sources": list(sources)}
     with Progress(*Progress.get_default_columns(), TimeElapsedColumn(), TextColumn("{task.fields[loss]}")) as progress:
         task = progress.add_task(f"training {kind}", total=1.0, loss="")
         while (done := run.step / steps if steps else run.seconds / 60 / (minutes or 1)) < 1:
             loss = run.train_step(done)
             progress.update(task, completed=done, loss=f"step {run.step} loss {loss:.3f}")
             if run.step % evaluate_every == 0:
-                progress.console.print(run.keep(models / kind, version), soft_wrap=True)
+                progress.console.print(run.keep(models / kind, about), soft_wrap=True)
         if run.step % evaluate_every:
-            progress.console.print(run.keep(models / kind, version), soft_wrap=True)
+            progress.console.print(run.keep(models / kind, about), soft_wrap=True)
         progress.update(task, completed=1.0)
     run.plot()
     return run.figures
@@ -195,11 +198,11 @@ class _Run:
             writer.writeheader()
             writer.writerows(self.curve)
 
-    def keep(self, folder: Path, version: str) -> str:
+    def keep(self, folder: Path, about: dict[str, Any]) -> str:
         """Evaluate, save, export to `folder`; returns the evaluation's line."""
         line = self.evaluate()
         self.save()
-        self.export(folder, version)
+        self.export(folder, about)
         return line
 
     def save(self) -> None:
@@ -221,11 +224,9 @@ class _Run:
         for name, value in state.items():
             setattr(self, name, value)
 
-    def export(self, folder: Path, version: str) -> None:
+    def export(self, folder: Path, about: dict[str, Any]) -> None:
         """Write the averaged weights and their card."""
-        about = {
-            "version": version,
-            "licence": "MIT",
+        about = about | {
             "data": [
                 {"bank": bank.folder.name, "patches": len(bank.training), "share": round(share, 3), "drawn": bank.drawn}
                 for bank, share in zip(self.banks, self.shares, strict=True)

