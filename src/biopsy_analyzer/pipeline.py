@@ -21,7 +21,7 @@ from biopsy_analyzer.slide import Slide
 from biopsy_analyzer.stain import estimate_vectors
 from biopsy_analyzer.tables import FIBRES, NUCLEI, typed
 from biopsy_analyzer.tissue.mask import Tissue, find_tissue
-from biopsy_analyzer.tissue.quality import assess, cover_flags, damage_flags
+from biopsy_analyzer.tissue.quality import assess, cover_flags, damage_flags, size_flags
 
 if TYPE_CHECKING:
     from biopsy_analyzer.models import Models
@@ -63,6 +63,7 @@ def analyze_slide(slide: Slide, models: Models, settings: Settings = Settings(),
     scores = unassessed(_BLANK) if blank else score(fibres, nuclei, clusters, tissue.area_mm2, settings, with_nuclei)
     warnings = dict.fromkeys((*scores.warnings, *models.fibres.notes, *models.nuclei.notes))  # each once: a note may come with every tile
     flags += damage_flags(slide) + cover_flags(fibres["area_um2"].sum(), tissue.area_mm2, settings.score.min_cover)
+    flags += size_flags(fibres["min_feret_um"][~fibres["touches_border"]].to_numpy(), settings.tissue)
     step("measure", 2, 2)
 
     return Result(

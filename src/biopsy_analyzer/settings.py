@@ -31,6 +31,8 @@ class TissueSettings(_Group):
     max_pen_share: float = Field(0.01, ge=0, description="Inked area over the tissue's area; more is reported. Prior.")
     max_fold_share: float = Field(0.02, ge=0, description="Folded share of the tissue; more is reported. Prior.")
     min_sharpness: float = Field(0.18, ge=0, description="Fine over all contrast; less is blurred. Sharp 0.3-0.8, 2 um blur 0.09-0.17.")
+    min_fibre_um: float = Field(14.0, ge=0, description="um; median least diameter below it is reported. Adults 30-80, mice 20-50. Prior.")
+    max_fibre_um: float = Field(100.0, gt=0, description="um; median least diameter above it is reported. Prior.")
     focus_um_per_px: float = Field(1.0, gt=0, description="um/px at which focus is judged. Prior.")
     close_ups: int = Field(24, ge=1, description="Fields of 256 px in which focus is judged. Prior.")
 

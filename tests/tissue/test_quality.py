@@ -11,7 +11,17 @@ from biopsy_analyzer.settings import TissueSettings
 from biopsy_analyzer.slide import open_slide
 from biopsy_analyzer.stain import estimate_vectors, optical_density, separate
 from biopsy_analyzer.tissue.mask import tissue_of
-from biopsy_analyzer.tissue.quality import assess, check_stain, close_ups, cover_flags, od_hue, quality_flags, sharpness, stain_colours
+from biopsy_analyzer.tissue.quality import (
+    assess,
+    check_stain,
+    close_ups,
+    cover_flags,
+    od_hue,
+    quality_flags,
+    sharpness,
+    size_flags,
+    stain_colours,
+)
 
 SETTINGS = TissueSettings()
 HE = ((0.60, 0.74, 0.30), (0.15, 0.90, 0.38))
@@ -110,6 +120,15 @@ def test_little_tissue_under_fibres_is_flagged() -> None:
     (flag,) = cover_flags(0.27e6, 1.0, 0.4)
     assert (flag.code, flag.value, flag.threshold) == ("thin-cover", pytest.approx(0.27), 0.4)
     assert flag.message.startswith("0.27 (at least 0.4) of the tissue")
+
+
+def test_implausible_fibre_sizes_are_flagged() -> None:
+    human = np.full(30, 55.0)
+    assert size_flags(human, SETTINGS) == size_flags(human[:5] * 9, SETTINGS) == []
+    for wrong in (0.2, 2.0):  # as a pixel size wrong by that factor gives
+        (flag,) = size_flags(human * wrong, SETTINGS)
+        assert (flag.code, flag.value) == ("fibre-size", pytest.approx(55 * wrong))
+        assert "is the pixel size right?" in flag.message
 
 
 def test_sharpness_falls_with_blur_and_ignores_strength() -> None:

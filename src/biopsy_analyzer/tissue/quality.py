@@ -23,6 +23,9 @@ MIN_LIT = 0.3  # share of the tissue's pixels that are not black: a bright field
 CLOSE_UP_PX = 256
 
 
+MIN_SIZED = 20  # fibres; fewer say nothing of the pixel size. Prior.
+
+
 @dataclass(frozen=True)
 class Flag:
     """One fault of a section: what was measured, and the value beyond which it is reported."""
@@ -51,6 +54,15 @@ def cover_flags(fibre_area_um2: float, tissue_area_mm2: float, least: float) -> 
     cover = fibre_area_um2 / 1e6 / tissue_area_mm2 if tissue_area_mm2 > 0 else 1.0
     flag = _below("thin-cover", cover, least, "of the tissue lies in outlined fibres; fibres were missed, or it is hardly muscle.")
     return [flag] if flag else []
+
+
+def size_flags(min_feret_um: np.ndarray, settings: TissueSettings) -> list[Flag]:
+    """A flag if the median least diameter of whole fibres (n,) is implausible; fewer than 20 fibres tell nothing."""
+    if len(min_feret_um) < MIN_SIZED:
+        return []
+    median, advice = float(np.median(min_feret_um)), "um is the fibres' median least diameter; is the pixel size right?"
+    flags = _below("fibre-size", median, settings.min_fibre_um, advice), _above("fibre-size", median, settings.max_fibre_um, advice)
+    return [flag for flag in flags if flag]
 
 
 def check_stain(rgb: np.ndarray, tissue: Tissue, settings: TissueSettings, name: str = "image") -> None:
