@@ -21,8 +21,6 @@ PALE_OD, DARK_OD = 0.06, 1.8  # fainter pixels have no hue, darker ones clipped 
 MIN_COLOUR = 0.08  # colour over density: 0 for grey; H&E 0.15-0.56 measured
 MIN_LIT = 0.3  # share of the tissue's pixels that are not black: a bright field
 CLOSE_UP_PX = 256
-
-
 MIN_SIZED = 20  # fibres; fewer say nothing of the pixel size. Prior.
 
 

@@ -124,10 +124,10 @@ def _spindle(canvas: Canvas, rng: np.random.Generator, s: lay.Structure, radius:
     canvas.eosin[(radius < 1) & free] *= 0.15
     capsule = (np.abs(radius - 0.95) * s.radius < rng.uniform(2, 6)) & free
     canvas.eosin[capsule] = rng.uniform(0.15, 0.35)
+    rows, cols = np.indices(radius.shape, dtype=np.float32)
     for _ in range(int(rng.integers(3, 9))):
         distance, angle, size = rng.uniform(0, 0.45) * s.radius, rng.uniform(0, 2 * np.pi), rng.uniform(6, 15)
         y, x = s.y + distance * np.sin(angle), s.x + distance * np.cos(angle) * s.stretch
-        rows, cols = np.indices(radius.shape, dtype=np.float32)
         fibre = (np.hypot(rows - y, cols - x) < size) & free
         canvas.eosin[fibre] = rng.uniform(0.25, 0.5)
         stamp(canvas, rng, LOOKS["internal"], np.array([[y, x]]), rng.uniform(0, 3, 1), owner=-1)

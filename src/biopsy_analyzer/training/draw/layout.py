@@ -165,7 +165,7 @@ def lay_out(rng: np.random.Generator, shape: tuple[int, int], recipe: Recipe) ->
     for s in structures:
         box = s.box(shape)
         part, radius = zone[box], ellipse_radius(s.within(box), wobble[box])
-        part[(radius < 1.25) & (part != GLASS)] = PERIMYSIUM
+        part[radius < 1.25] = PERIMYSIUM
         part[radius < 1] = VESSEL if s.kind == "vessel" else NERVE
     if recipe.glass_edge:
         angle, offset = rng.uniform(0, 2 * np.pi), rng.uniform(0.05, 0.45)
@@ -253,10 +253,10 @@ def _largest_pieces(labels: np.ndarray) -> np.ndarray:
     numbers = np.zeros(count, np.int32)
     kept = best[best > 0]
     numbers[kept] = np.arange(1, len(kept) + 1)
-    return grow_back(numbers[pieces], labels)
+    return _grow_back(numbers[pieces], labels)
 
 
-def grow_back(pieces: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _grow_back(pieces: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Give the border pixels that `border_distance` set to 0 back to the piece of their own label beside them."""
     out = pieces.copy()
     for dy, dx in ((0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (-1, -1)):

@@ -12,6 +12,8 @@ from biopsy_analyzer.training.draw.noise import smooth_noise
 
 MUSCLE, MACROPHAGE, LYMPHOCYTE, OTHER = 1, 2, 3, 4
 
+_GRAIN_PX = 96  # of the chromatin that nuclei are cut from; the largest stamp takes about 55
+
 
 @dataclass(frozen=True)
 class Look:
@@ -49,7 +51,7 @@ class Canvas:
     haematoxylin, eosin, red  float32 (H, W) OD
     fibres, nuclei            int32 (H, W) labels
     kinds, owners, clusters   one entry a nucleus, from label 1
-    states                    one entry a fibre, from label 1
+    states                    by fibre label, entry 0 the background
     ignore                    bool (H, W): no truth here
     """
 
@@ -81,7 +83,7 @@ def stamp(
 
     `owner` 0 takes the fibre under the centre, -1 none.
     """
-    grain = smooth_noise(rng, (96, 96), 3.2)
+    grain = smooth_noise(rng, (_GRAIN_PX, _GRAIN_PX), 3.2)
     for (y, x), angle in zip(yx, angles, strict=True):
         _stamp_one(canvas, rng, look, float(y), float(x), float(angle), grain, owner, cluster)
 
@@ -141,10 +143,8 @@ def _ink(
 ) -> None:
     strength = rng.uniform(*look.haematoxylin) * (1 if rng.random() > 0.12 else rng.uniform(0.35, 0.7))  # some lie out of focus
     pallor = rng.uniform(*look.vesicular) * np.clip((inner - 1.2) / 1.5, 0, 1)
-    i, j = rng.integers(0, 96 - np.minimum(inner.shape, 90))
+    i, j = rng.integers(0, _GRAIN_PX - np.array(inner.shape))
     texture = grain[i : i + inner.shape[0], j : j + inner.shape[1]]
-    if texture.shape != inner.shape:
-        texture = np.resize(texture, inner.shape)
     amount = strength * (1 - pallor) * (1 + look.chromatin * texture)
     if rng.random() < look.nucleolus:
         amount = amount + strength * 0.5 * np.exp(-(((rho - rng.uniform(0, 0.3)) / 0.2) ** 2))
