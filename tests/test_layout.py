@@ -11,7 +11,8 @@ import biopsy_analyzer
 
 SOURCE = Path(biopsy_analyzer.__file__).parent
 ORDER = ["errors", "escaping", "terminal", "grid", "settings", "tables", "slide", "stain", "tissue", "canvas", "segment", "measure"]
-ORDER += ["classify", "clusters", "score", "report", "objects", "models", "pipeline", "batch", "cli", "__main__"]
+ORDER += ["classify", "clusters", "score", "agree", "report", "rescore", "corrections", "feed", "objects", "models", "pipeline", "batch"]
+ORDER += ["doctor", "cli", "__main__"]
 ANYWHERE = {"training", "viewer"}  # leaves: nothing imports them but cli, inside its commands
 FILES = sorted(SOURCE.rglob("*.py"))
 

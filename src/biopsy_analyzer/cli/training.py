@@ -1,35 +1,18 @@
-"""The command line: parse, call one function, print. Heavy imports stand inside the commands, so that --help is quick."""
+"""Drawing sections, learning from them, and judging what was learned."""
 
 from __future__ import annotations
 
 import json
-import signal
-import sys
 from enum import StrEnum
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from biopsy_analyzer.errors import SlideError, UsageError
+from biopsy_analyzer.cli.options import Device, DeviceOption, Json, ModelsOption, Mpp
+from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.escaping import for_terminal
 from biopsy_analyzer.terminal import errors_in_one_line, progress_bar, write_out
-
-app = typer.Typer(
-    help="Reads H&E sections of skeletal muscle. Research use only.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
-
-class Device(StrEnum):
-    """Where the networks run; auto: CUDA where there is one."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
 
 
 class Difficulty(StrEnum):
@@ -48,74 +31,6 @@ class Kind(StrEnum):
     states = "states"
 
 
-Mpp = Annotated[float | None, typer.Option("--mpp", metavar="UM_PER_PX", help="Edge of a pixel in um; wins over what the file states.")]
-DeviceOption = Annotated[Device, typer.Option("--device", help="Where the networks run.")]
-ModelsOption = Annotated[Path | None, typer.Option("--models", metavar="DIR", help="Folder of models; without it those of this version.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-
-
-def main() -> None:
-    """Entry point of `biopsy-analyzer`."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's request to stop is treated as Ctrl-C
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character shows its escape
-    app()
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from biopsy_analyzer import __version__
-
-        typer.echo(f"biopsy-analyzer {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")] = False,
-) -> None:
-    pass
-
-
-@app.command()
-def analyze(
-    section: Annotated[Path, typer.Argument(metavar="SECTION", help="PNG, JPEG, TIFF, OME-TIFF, or pyramidal TIFF/SVS.")],
-    mpp: Mpp = None,
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="Results go into OUT/<slide id>/.")] = Path("out"),
-    device: DeviceOption = Device.auto,
-    models: ModelsOption = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Analyse one section: fibres, nuclei, clusters, scores."""
-    with errors_in_one_line(section.name or str(section), out):
-        from biopsy_analyzer.report.atomic import check_writable
-        from biopsy_analyzer.slide import open_slide
-
-        with open_slide(section, um_per_px=mpp) as slide, progress_bar(hidden=quiet) as progress:
-            check_writable(out)
-            # after slide and folder are known to be good: torch takes seconds to import
-            from biopsy_analyzer.models import load_models
-            from biopsy_analyzer.pipeline import analyze_slide
-            from biopsy_analyzer.report import write_result
-
-            result = analyze_slide(slide, load_models(models, device), progress=progress)
-        folder = write_result(result, out)
-
-        from biopsy_analyzer.report.scores_json import scores_document
-        from biopsy_analyzer.report.summary import summary_text
-
-        document = scores_document(result)
-        if as_json:
-            write_out(json.dumps(document, indent=2, allow_nan=False))  # ASCII, whatever the terminal's encoding
-        elif not quiet:
-            write_out(f"{summary_text(document)}\n  {for_terminal(str(folder))}/: scores.json, tables, objects.geojson, overlay.png")
-        if result.status == "refused":
-            raise SlideError(" ".join(flag.message for flag in result.flags) + " Give a section with tissue on it")
-
-
-@app.command()
 def draw(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="Folder for slides and their truth.")],
     seed: Annotated[int, typer.Option(min=0, help="Section k is drawn from seed + k.")] = 0,
@@ -133,13 +48,12 @@ def draw(
             write_out(for_terminal(str(path)))
 
 
-@app.command()
 def train(
     kind: Annotated[Kind, typer.Argument(help="What to train; states last, since they are learned from what both networks find.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="RUN", help="Banks, checkpoints and curves; the models go into RUN/models.")],
     minutes: Annotated[float | None, typer.Option(min=0.0, help="Length of a network's run; or give --steps.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Length of a network's run, reproducible to the bit; or give --minutes.")] = None,
-    patches: Annotated[int, typer.Option(min=4, help="Patches to draw for the networks.")] = 2400,
+    patches: Annotated[int, typer.Option(min=6, help="Patches to draw for the networks.")] = 2400,
     sections: Annotated[int, typer.Option(min=1, help="Sections to draw for the states, per difficulty.")] = 24,
     real: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the real images, to learn from them too.")] = None,
     annotations: Annotated[Path, typer.Option(metavar="DIR", help="What was annotated on them.")] = Path("annotations"),
@@ -166,7 +80,6 @@ def train(
             )  # fmt: skip
 
 
-@app.command()
 def evaluate(
     folder: Annotated[Path | None, typer.Argument(metavar="FOLDER", help="Images with truth beside them; or give --drawn.")] = None,
     drawn: Annotated[Difficulty | None, typer.Option(help="Judge on drawn sections of this difficulty, never trained on.")] = None,
@@ -197,7 +110,3 @@ def evaluate(
             write_out(json.dumps(found, indent=2, allow_nan=False))
         else:
             print_evaluation(found)
-
-
-if __name__ == "__main__":
-    main()

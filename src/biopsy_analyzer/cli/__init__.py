@@ -1,0 +1,52 @@
+"""The command line: parse, call one function, print. Heavy imports stand inside the commands, so that --help is quick."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from io import TextIOWrapper
+from typing import Annotated
+
+import typer
+
+from biopsy_analyzer.cli.analyze import analyze
+from biopsy_analyzer.cli.training import draw, evaluate, train
+
+app = typer.Typer(
+    help="Reads H&E sections of skeletal muscle. Research use only.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+for command in (
+    analyze,
+    draw,
+    train,
+    evaluate,
+):
+    app.command()(command)
+
+
+def main() -> None:
+    """Entry point of `biopsy-analyzer`."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's request to stop is treated as Ctrl-C
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character shows its escape
+    app()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from biopsy_analyzer import __version__
+
+        typer.echo(f"biopsy-analyzer {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")] = False,
+) -> None:
+    pass
