@@ -35,6 +35,16 @@ class WrongStain(SlideError):  # noqa: N818
     """The section is not stained with haematoxylin and eosin."""
 
 
+class ResultError(BiopsyAnalyzerError):
+    """This result folder can't be read: no result, unfinished or damaged; others may be."""
+
+    exit_code = 3
+
+
+class OlderResult(ResultError):  # noqa: N818 - reads as what it says
+    """The result was written by another version of the format."""
+
+
 class ModelError(BiopsyAnalyzerError):
     """A model folder is missing, damaged, or does not fit its card."""
 

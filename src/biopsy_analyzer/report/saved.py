@@ -1,0 +1,76 @@
+"""A result folder read back: scores.json and the tables as an analysis wrote them, or one line that says why not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from biopsy_analyzer.errors import OlderResult, ResultError
+from biopsy_analyzer.report.scores_json import SCHEMA_VERSION
+from biopsy_analyzer.tables import CLUSTERS, FIBRES, NUCLEI, typed
+
+TABLES = {"fibres": FIBRES, "nuclei": NUCLEI, "clusters": CLUSTERS}
+
+
+@dataclass(frozen=True)
+class Saved:
+    """One result folder: `document` is the content of scores.json, the tables have the columns and dtypes of `tables`."""
+
+    folder: Path
+    document: dict[str, Any]
+    fibres: pd.DataFrame
+    nuclei: pd.DataFrame
+    clusters: pd.DataFrame
+
+
+def read_saved(folder: Path) -> Saved:
+    """The result in `folder`, the one that holds scores.json.
+
+    ResultError: no folder, no scores.json (the analysis did not finish), a damaged or missing file, columns that no version has written.
+    OlderResult: scores.json or a table is of another version of the format; the section has to be analysed again.
+    """
+    folder = Path(folder)
+    document = read_document(folder)
+    tables = {name: _read_table(folder / f"{name}.parquet", columns) for name, columns in TABLES.items()}
+    return Saved(folder, document, **tables)
+
+
+def read_document(folder: Path) -> dict[str, Any]:
+    """The content of scores.json alone, of this version of the format; errors as `read_saved`."""
+    path = Path(folder) / "scores.json"
+    if not Path(folder).is_dir():
+        raise ResultError(f"{folder}: no such folder; wanted a result folder, which holds scores.json. Run analyze first")
+    if not path.is_file():
+        raise ResultError(f"{path}: missing, so this is no finished result. Give the folder OUT/<slide id>, or run analyze again")
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path}: damaged ({error}); wanted JSON. Run analyze again") from error
+    if not isinstance(document, dict) or "schema_version" not in document:
+        raise ResultError(f"{path}: no schema_version; wanted the scores.json of an analysis. Run analyze again")
+    found = document["schema_version"]
+    if found != SCHEMA_VERSION:
+        raise OlderResult(f"{path}: schema_version {found!r}, this version reads {SCHEMA_VERSION!r}. Run analyze again")
+    return document
+
+
+def _read_table(path: Path, columns: dict[str, str]) -> pd.DataFrame:
+    if not path.is_file():
+        raise ResultError(f"{path}: missing; wanted the table beside scores.json. Run analyze again")
+    try:
+        table = pq.read_table(path).to_pandas()
+    except (OSError, pa.ArrowException) as error:
+        raise ResultError(f"{path}: damaged ({error}); wanted Parquet. Run analyze again") from error
+    missing, unknown = [name for name in columns if name not in table], [name for name in table.columns if name not in columns]
+    if missing or unknown:
+        raise OlderResult(f"{path}: columns of another version (missing {missing}, unknown {unknown}). Run analyze again")
+    try:
+        return typed(table, columns)
+    except (TypeError, ValueError) as error:
+        raise ResultError(f"{path}: damaged ({error}); wanted the dtypes of this version. Run analyze again") from error
