@@ -40,7 +40,12 @@ REAL_SOURCES = {
 }
 """What the real images are and whose, for the cards."""
 
-BANKS: dict[str, tuple[Focus | None, float]] = {"drawn": (None, 0.5), "infiltrated": ("infiltrate", 0.2), "damaged": ("damage", 0.2)}
+BANKS: dict[str, tuple[Focus | None, float]] = {
+    "drawn": (None, 0.45),
+    "infiltrated": ("infiltrate", 0.15),
+    "damaged": ("damage", 0.15),
+    "torn": ("tear", 0.15),
+}
 """The drawn banks: what they show, and the share of all samples that each gives; real images get the rest."""
 
 Real = tuple[Path, Path]
@@ -82,14 +87,14 @@ def train_network(
 def prepare_banks(folder: Path, kind: str, *, patches: int, seed: int, workers: int, real: Real | None) -> dict[Path, float]:
     """The banks that a network learns from, and the share of its samples that each gives.
 
-    A sixth of the patches holds a dense infiltrate, and a sixth packed and damaged fibres: what is found worst otherwise.
+    An eighth of the patches each holds a dense infiltrate, packed and damaged fibres, or cracks: what is found worst otherwise.
     `real` adds a further share: outlined muscle for the fibres, the Data Science Bowl's nuclei for the nuclei.
     """
-    some = max(2, patches // 6)
+    some = max(2, patches // 8)
     first = seed
     for name, (focus, _) in BANKS.items():
         if not (folder / name / "bank.json").exists():
-            write_bank(folder / name, patches - 2 * some if focus is None else some, first, workers=workers, focus=focus)
+            write_bank(folder / name, patches - 3 * some if focus is None else some, first, workers=workers, focus=focus)
         first += patches
     banks = {folder / name: share for name, (_, share) in BANKS.items()}
     if real is None:

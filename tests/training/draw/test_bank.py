@@ -1,10 +1,11 @@
 import json
+from typing import get_args
 
 import numpy as np
 
 from biopsy_analyzer.training.banks import OD_STEPS
 from biopsy_analyzer.training.draw import draw_recipe, draw_section
-from biopsy_analyzer.training.draw.bank import SHARES, write_bank
+from biopsy_analyzer.training.draw.bank import SHARES, Focus, write_bank
 from biopsy_analyzer.training.draw.recipe import DIFFICULTIES
 from biopsy_analyzer.training.targets import UNKNOWN
 
@@ -37,13 +38,20 @@ def share_of_pixels(folder, part, test):
 
 
 def test_what_a_bank_is_for_is_in_its_patches(tmp_path):
-    for name, focus in (("plain", None), ("dense", "infiltrate"), ("dead", "damage")):
-        write_bank(tmp_path / name, 4, seed=21, patch_px=256, focus=focus)
-    fibres, nuclei, sick = (
-        {name: share_of_pixels(tmp_path / name, part, test) for name in ("plain", "dense", "dead")}
-        for part, test in (("fibres", lambda a: a > 0), ("nuclei", lambda a: a > 0), ("states", lambda a: (a > 1) & (a < 5)))
+    for focus in (None, *get_args(Focus)):
+        write_bank(tmp_path / str(focus), 4, seed=21, patch_px=256, focus=focus)
+    fibres, nuclei, sick, stained = (
+        {name: share_of_pixels(tmp_path / name, part, test) for name in ("None", *get_args(Focus))}
+        for part, test in (
+            ("fibres", lambda a: a > 0),
+            ("nuclei", lambda a: a > 0),
+            ("states", lambda a: (a > 1) & (a < 5)),
+            ("concentrations", lambda a: a.sum(axis=1) > 4),
+        )
     )
-    assert fibres["dense"] < 0.8 * fibres["plain"]
-    assert nuclei["dense"] > nuclei["plain"]
-    assert sick["dead"] > 2 * sick["plain"]
-    assert fibres["dead"] > fibres["plain"]
+    assert fibres["infiltrate"] < 0.8 * fibres["None"]
+    assert nuclei["infiltrate"] > nuclei["None"]
+    assert sick["damage"] > 2 * sick["None"]
+    assert fibres["damage"] > fibres["None"]
+    assert stained["tear"] < stained["None"]
+    assert fibres["tear"] == fibres["None"]  # a crack through a fibre doesn't divide it

@@ -23,9 +23,9 @@ SHARES = (0.15, 0.55, 0.3)  # clean, usual, hard
 _FILES = {"fibres": np.uint16, "nuclei": np.uint16, "states": np.uint8, "kinds": np.uint8, "ignore": np.bool_}
 
 
-Focus = Literal["infiltrate", "damage"]
-"""What every patch of a bank shows: a dense infiltrate, the look-alike that a network takes for fibres first; or fibres of which
-many are damaged, packed with hardly any endomysium between and often small, which a network merges or misses first."""
+Focus = Literal["infiltrate", "damage", "tear"]
+"""What every patch of a bank shows, each a thing that a network gets wrong first: a dense infiltrate, taken for fibres; fibres of which
+many are damaged, packed with hardly any endomysium between and often small, merged or missed; cracks, taken for borders of fibres."""
 
 
 def write_bank(folder: Path, count: int, seed: int, patch_px: int = 512, workers: int = 1, focus: Focus | None = None) -> None:
@@ -51,6 +51,8 @@ def write_bank(folder: Path, count: int, seed: int, patch_px: int = 512, workers
 def _focused(rng: np.random.Generator, recipe: Recipe, focus: Focus) -> Recipe:
     if focus == "infiltrate":
         return replace(recipe, infiltrate_share=rng.uniform(0.2, 0.65), islands=rng.uniform(0.1, 0.7))
+    if focus == "tear":
+        return replace(recipe, artefacts=recipe.artefacts | {"tear"})
     shares = rng.dirichlet(np.full(len(STAGES), 0.7)) * rng.uniform(0.25, 0.9)
     return replace(
         recipe,
