@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from biopsy_analyzer.errors import OutputError
-from biopsy_analyzer.report.atomic import check_writable, prepare_folder, write_bytes
+from biopsy_analyzer.report.atomic import check_writable, prepare_folder, replacing_folder, write_bytes
 
 
 def test_written_and_replaced(tmp_path: Path) -> None:
@@ -34,6 +34,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
 
 def test_the_folder_is_swept(tmp_path: Path) -> None:
     (tmp_path / ".writing-123-fibres.csv.tmp").write_text("half")
+    (tmp_path / ".writing-123-labels.ome.zarr.tmp" / "fibres").mkdir(parents=True)
     (tmp_path / "scores.json").write_text("of an older run")
     (tmp_path / "notes.txt").write_text("the user's")
     prepare_folder(tmp_path, last_file="scores.json")
@@ -62,3 +63,19 @@ def test_a_folder_is_tried_and_left_empty(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="can't write into"):
         check_writable(tmp_path / "file")
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    for content in ("old", "new"):
+        with replacing_folder(tmp_path / "labels") as folder:
+            (folder / content).mkdir()
+            (folder / content / "0").write_text(content)
+    assert os.listdir(tmp_path) == ["labels"]
+    assert [path.name for path in (tmp_path / "labels").rglob("*")] == ["new", "0"]
+
+
+def test_a_folder_that_cannot_be_filled_leaves_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "labels").mkdir()
+    with pytest.raises(OutputError, match="No space left"), replacing_folder(tmp_path / "labels"):
+        raise OSError(28, "No space left on device")
+    assert os.listdir(tmp_path) == ["labels"]

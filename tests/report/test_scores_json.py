@@ -62,10 +62,10 @@ def test_all_files_are_there_and_written_twice_the_same(result: Result, tmp_path
     folder = write_result(result, tmp_path)
     assert folder == tmp_path / "section_a"
     tables = [f"{name}.{kind}" for name in ("clusters", "fibres", "nuclei") for kind in ("csv", "parquet")]
-    assert sorted(os.listdir(folder)) == sorted([*tables, "objects.geojson", "overlay.png", "scores.json"])
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert sorted(os.listdir(folder)) == sorted([*tables, "labels.ome.zarr", "objects.geojson", "overlay.png", "scores.json"])
+    before = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     write_result(result, tmp_path)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "fibres.parquet"), result.fibres)
 
 

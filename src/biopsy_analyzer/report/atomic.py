@@ -1,9 +1,11 @@
-"""Files that are either whole or not there: temporary file, fsync, rename."""
+"""Files and folders that are either whole or not there: temporary name, fsync, rename."""
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -17,7 +19,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
     OutputError if the disk is full or the folder can't be written; then `path` is as it was.
     """
-    temporary = path.with_name(f"{_PREFIX}{os.getpid()}-{path.name}{_SUFFIX}")
+    temporary = _temporary(path)
     try:
         with temporary.open("wb") as file:
             file.write(content)
@@ -25,10 +27,48 @@ def write_bytes(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise OutputError(f"can't write {path}: {error.strerror}. Free space or choose another folder with -o, then run again") from error
+        raise _unwritten(path, error) from error
     finally:  # also when interrupted
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """An empty folder to fill; after the block it stands at `path` in place of what was there. A block that fails leaves `path` as it was.
+
+    OutputError if the disk is full or the place can't be written.
+    """
+    temporary = _temporary(path)
+    try:
+        temporary.mkdir()
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _flush(file)
+        if path.is_dir():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _unwritten(path, error) from error
+    finally:  # also when interrupted
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f"{_PREFIX}{os.getpid()}-{path.name}{_SUFFIX}")
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unwritten(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"can't write {path}: {error.strerror}. Free space or choose another folder with -o, then run again")
 
 
 def check_writable(folder: Path) -> None:
@@ -42,13 +82,16 @@ def check_writable(folder: Path) -> None:
 
 
 def prepare_folder(folder: Path, last_file: str) -> None:
-    """Make `folder`, sweep temporary files of a killed run, and take away `last_file`, whose presence says that all are complete.
+    """Make `folder`, sweep what a killed run left half written, and take away `last_file`, whose presence says that all are complete.
 
     OutputError if any of that is refused.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for outdated in (*folder.glob(f"{_PREFIX}*{_SUFFIX}"), folder / last_file):
-            outdated.unlink(missing_ok=True)
+            if outdated.is_dir():
+                shutil.rmtree(outdated)
+            else:
+                outdated.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"can't use the folder {folder}: {error.strerror}. Choose another with -o") from error
