@@ -96,6 +96,9 @@ class ScoreSettings(_Group):
     inflammation_half_per_mm2: float = Field(
         100.0, gt=0, description="Interstitial inflammatory cells per mm2 at which the axis is 0.5. Prior."
     )
+    grades: tuple[float, float, float] = Field(
+        (0.25, 0.5, 0.75), description="Axis values from which the grades 1, 2 and 3 begin: 1.7, 5, 15 % or 33, 100, 300 per mm2. Prior."
+    )
     block_um: float = Field(250.0, gt=0, description="um; edge of the blocks that the bootstrap draws. Prior.")
     min_blocks: int = Field(16, ge=4, description="Blocks wanted; a small section is cut into smaller blocks. Prior.")
     min_support: float = Field(
@@ -128,6 +131,41 @@ class ScoreSettings(_Group):
     balance_margin: float = Field(0.2, gt=0, lt=1, description="Balance beyond +-margin names a predominant side. Prior.")
 
 
+class SpaceSettings(_Group):
+    """How damage and infiltrates lie in the section."""
+
+    raster_um: float = Field(5.0, gt=0, description="um; raster on which gaps between fibres are measured.")
+    perimysium_um: float = Field(30.0, gt=0, description="um; a gap between fibres wider than this is perimysium. Prior.")
+    missed_fibres: float = Field(2.0, ge=0, description="Median fibre areas; a smaller wide gap is a missed fibre, not perimysium. Prior.")
+    tissue_um: float = Field(150.0, gt=0, description="um; perimysium lies between fibres no more than twice this apart. Prior.")
+    border_um: float = Field(15.0, ge=0, description="um from the perimysium to a fibre at the border of its fascicle. Prior.")
+    neighbour_um: float = Field(15.0, gt=0, description="um between the equal-area discs of fibres that are neighbours. Prior.")
+    confluent_fibres: int = Field(10, ge=2, description="Necrotic neighbours that make a confluent area. Prior.")
+    min_necrotic: int = Field(10, ge=2, description="Necrotic fibres from which their arrangement is tested. Prior.")
+    alpha: float = Field(0.01, gt=0, lt=0.5, description="p below which an arrangement is no chance. Convention.")
+    min_ratio: float = Field(1.5, gt=1, description="Observed over expected from which an arrangement is named. Prior.")
+    around_um: float = Field(10.0, gt=0, description="um from a cell to a living fibre's border that counts as around it. Prior.")
+    invaded_by: int = Field(2, ge=1, description="Macrophages inside a necrotic fibre that make it phagocytosed: one call may be false. Prior.")
+    min_damaged: int = Field(10, ge=2, description="Damaged fibres from which the mixture of stages is told. Prior.")
+    atrophic: float = Field(0.5, gt=0, lt=1, description="Of the section's median area; a smaller fibre is atrophic. Prior.")
+
+
+class EvidenceSettings(_Group):
+    """From where on a finding that criteria name counts as present; the criteria themselves state no numbers."""
+
+    regenerating_share: float = Field(0.03, ge=0, le=1, description="Of assessable fibres. Prior.")
+    phagocytosed_share: float = Field(0.1, ge=0, le=1, description="Of necrotic fibres. Prior.")
+    mixing: float = Field(0.5, ge=0, le=1, description="Evenness of the stages. Prior.")
+    sparse_per_mm2: float = Field(100.0, ge=0, description="Interstitial inflammatory cells per mm2; fewer are sparse. Prior.")
+    macrophage_share: float = Field(0.5, ge=0, le=1, description="Of the inflammatory cells, those in and at necrotic fibres included. Prior.")
+    confluent_area_share: float = Field(0.1, ge=0, le=1, description="Necrotic share of the fibres' area: large areas of necrosis. Prior.")
+    endomysial_per_mm2: float = Field(60.0, ge=0, description="Endomysial cells around living fibres per mm2 of tissue. Prior.")
+    perimysial_per_mm2: float = Field(40.0, ge=0, description="Perimysial cells per mm2 of tissue. Prior.")
+    perifascicular_atrophy: float = Field(0.1, ge=0, le=1, description="Atrophic share at fascicle borders minus that inside. Prior.")
+    invaded_share: float = Field(0.02, ge=0, le=1, description="Living fibres with a lymphocyte deeper than 5 um inside. Prior.")
+    internal_share: float = Field(0.03, ge=0, le=1, description="Living fibres with internal nuclei. Textbook.")
+
+
 class Settings(_Group):
     """All settings of one analysis."""
 
@@ -136,3 +174,5 @@ class Settings(_Group):
     classify: ClassifySettings = ClassifySettings()
     clusters: ClusterSettings = ClusterSettings()
     score: ScoreSettings = ScoreSettings()
+    space: SpaceSettings = SpaceSettings()
+    evidence: EvidenceSettings = EvidenceSettings()

@@ -88,6 +88,12 @@ CLUSTERS = {
     "reason": "str",
 }
 
+EVIDENCE = {
+    "item": "str",  # code of the evidence item
+    "kind": "str",  # fibre, nucleus, cluster
+    "object_id": "int32",
+}
+
 
 def typed(table: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
     """`table` with exactly `columns`, in their order and dtypes; a missing or unknown column is a KeyError (our bug)."""
