@@ -145,7 +145,7 @@ class SpaceSettings(_Group):
     alpha: float = Field(0.01, gt=0, lt=0.5, description="p below which an arrangement is no chance. Convention.")
     min_ratio: float = Field(1.5, gt=1, description="Observed over expected from which an arrangement is named. Prior.")
     around_um: float = Field(10.0, gt=0, description="um from a cell to a living fibre's border that counts as around it. Prior.")
-    invaded_by: int = Field(2, ge=1, description="Macrophages inside a necrotic fibre that make it phagocytosed: one call may be false. Prior.")
+    invaded_by: int = Field(2, ge=1, description="Macrophages inside from which a necrotic fibre is phagocytosed. Prior.")
     min_damaged: int = Field(10, ge=2, description="Damaged fibres from which the mixture of stages is told. Prior.")
     atrophic: float = Field(0.5, gt=0, lt=1, description="Of the section's median area; a smaller fibre is atrophic. Prior.")
 
@@ -157,7 +157,7 @@ class EvidenceSettings(_Group):
     phagocytosed_share: float = Field(0.1, ge=0, le=1, description="Of necrotic fibres. Prior.")
     mixing: float = Field(0.5, ge=0, le=1, description="Evenness of the stages. Prior.")
     sparse_per_mm2: float = Field(100.0, ge=0, description="Interstitial inflammatory cells per mm2; fewer are sparse. Prior.")
-    macrophage_share: float = Field(0.5, ge=0, le=1, description="Of the inflammatory cells, those in and at necrotic fibres included. Prior.")
+    macrophage_share: float = Field(0.5, ge=0, le=1, description="Of all inflammatory cells, in necrotic fibres too. Prior.")
     confluent_area_share: float = Field(0.1, ge=0, le=1, description="Necrotic share of the fibres' area: large areas of necrosis. Prior.")
     endomysial_per_mm2: float = Field(60.0, ge=0, description="Endomysial cells around living fibres per mm2 of tissue. Prior.")
     perimysial_per_mm2: float = Field(40.0, ge=0, description="Perimysial cells per mm2 of tissue. Prior.")
