@@ -51,6 +51,12 @@ class ModelError(BiopsyAnalyzerError):
     exit_code = 5
 
 
+class ReaderMissing(BiopsyAnalyzerError):  # noqa: N818
+    """A format's reader is an optional package that is not installed."""
+
+    exit_code = 5
+
+
 class OutputError(BiopsyAnalyzerError):
     """Results can't be written."""
 
