@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.stain import estimate_vectors
 from biopsy_analyzer.tissue.mask import Tissue
 
 MARGIN_UM = 50.0
@@ -56,3 +57,14 @@ def picture_grid(slide_grid: PixelGrid, tissue: Tissue, least_px: int = 1600, mo
     whole = tissue_canvas(slide_grid, tissue, slide_grid.um_per_px, 1) if tissue.mask.any() else slide_grid
     longest = max(whole.shape)
     return whole.rescaled(whole.um_per_px * longest / min(max(longest, least_px), most_px))
+
+
+def section_stains(rgb: np.ndarray, grid: PixelGrid, tissue: Tissue) -> np.ndarray:
+    """The section's stain directions (2, 3) from a picture of it, RGB uint8 (H, W, 3) on `grid`: `stain.estimate_vectors` of its tissue.
+
+    About a quarter of a million pixels, evenly spread, are looked at.
+    """
+    every = max(1, round((rgb.size / 3 / 250_000) ** 0.5))
+    sample = rgb[::every, ::every]
+    at = np.stack(np.meshgrid(*(np.arange(n) * every + 0.5 for n in sample.shape[:2]), indexing="ij"), axis=-1)
+    return estimate_vectors(sample, in_tissue(tissue, grid.to_um(at)))

@@ -19,10 +19,29 @@ from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.settings import ClusterSettings
 from biopsy_analyzer.tables import CLUSTERS, NECROTIC_STATES, empty, typed
 
+Border = tuple[np.ndarray, np.ndarray]
+"""Centres in um (m, 2) of the border pixels of some fibres, and the fibre of each (m,)."""
+
 
 def necrotic_fibre_ids(fibres: pd.DataFrame) -> np.ndarray:
     """Ids of the assessable fibres that are necrotic or pale-fragmented."""
     return fibres.loc[fibres["assessable"] & fibres["state"].isin(NECROTIC_STATES), "fibre_id"].to_numpy()
+
+
+def necrotic_border(ids: np.ndarray, labels: np.ndarray, grid: PixelGrid) -> Border:
+    """The border pixels of the fibres `ids` (`necrotic_fibre_ids`) in labels int32 (H, W) on `grid`; no such fibre: no points.
+
+    Each fibre's points depend on its own pixels alone, so the border of some fibres may be read from windows that hold them whole.
+    """
+    wanted = np.zeros(max(int(labels.max(initial=0)), int(ids.max(initial=0))) + 1, dtype=bool)
+    wanted[ids] = True
+    dead = np.where(wanted[labels], labels, 0).astype(np.float32)  # float32: exact for labels below 2^24, and cv2 erodes it
+    if not dead.size or not dead.any():
+        return np.empty((0, 2)), np.empty(0, dtype=np.int32)
+    inner = cv2.erode(dead, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0) == dead
+    inner &= cv2.dilate(dead, np.ones((3, 3), np.uint8)) == dead
+    y, x = np.nonzero((dead > 0) & ~inner)
+    return grid.to_um(np.stack([y, x], axis=1) + 0.5), labels[y, x]
 
 
 def inside_necrosis(nuclei: pd.DataFrame, fibres: pd.DataFrame) -> np.ndarray:
@@ -30,25 +49,22 @@ def inside_necrosis(nuclei: pd.DataFrame, fibres: pd.DataFrame) -> np.ndarray:
     return (nuclei["fibre_id"].isin(necrotic_fibre_ids(fibres)) & ~(nuclei["depth_um"] < INSIDE_UM)).to_numpy()
 
 
-def distance_to_necrosis(nuclei: pd.DataFrame, fibres: pd.DataFrame, fibre_labels: np.ndarray, grid: PixelGrid) -> np.ndarray:
+def distance_to_necrosis(nuclei: pd.DataFrame, fibres: pd.DataFrame, border: Border) -> np.ndarray:
     """um from each nucleus' centre to the nearest border pixel of a necrotic or pale-fragmented fibre, float64 (n,).
 
-    0 inside such a fibre; NaN where the section has none. fibre_labels (H, W) int32 on `grid`; positions of nuclei in um.
+    0 inside such a fibre; NaN where the section has none. border: of those fibres; positions of nuclei in um.
     """
-    ids = necrotic_fibre_ids(fibres)
-    border, _ = _border(ids, fibre_labels, grid)
-    if not len(nuclei) or not len(border):
+    points, _ = border
+    if not len(nuclei) or not len(points):
         return np.full(len(nuclei), np.nan)
-    distance, _ = cKDTree(border).query(nuclei[["y_um", "x_um"]].to_numpy())
+    distance, _ = cKDTree(points).query(nuclei[["y_um", "x_um"]].to_numpy())
     return np.where(inside_necrosis(nuclei, fibres), 0.0, distance)
 
 
-def find_clusters(
-    nuclei: pd.DataFrame, fibres: pd.DataFrame, fibre_labels: np.ndarray, grid: PixelGrid, settings: ClusterSettings
-) -> tuple[pd.DataFrame, np.ndarray]:
+def find_clusters(nuclei: pd.DataFrame, fibres: pd.DataFrame, border: Border, settings: ClusterSettings) -> tuple[pd.DataFrame, np.ndarray]:
     """The CLUSTERS table, ordered by position, and the cluster of each nucleus, int32 (n,), 0 in none.
 
-    nuclei  positions, `type`, `probability`, `fibre_id`;  fibres  `fibre_id`, `state`, `assessable`;  fibre_labels (H, W) on `grid`
+    nuclei  positions, `type`, `probability`, `fibre_id`;  fibres  `fibre_id`, `state`, `assessable`;  border  of the necrotic fibres
     No inflammatory cells: an empty table.
     """
     cluster_of = np.zeros(len(nuclei), dtype=np.int32)
@@ -56,9 +72,8 @@ def find_clusters(
     if not len(member):
         return empty(CLUSTERS), cluster_of
     cells = nuclei.iloc[member].reset_index(drop=True)
-    dead = necrotic_fibre_ids(fibres)
     inside = inside_necrosis(cells, fibres)
-    touched = _touched(cells, inside, *_border(dead, fibre_labels, grid), settings.at_necrosis_um)
+    touched = _touched(cells, inside, *border, settings.at_necrosis_um)
     group = _linked(cells[["y_um", "x_um"]].to_numpy(), settings.reach_um)
     at_necrosis = np.bincount(group, weights=[bool(ids) for ids in touched])
     enough = (np.bincount(group, weights=~inside) >= settings.min_cells) | (at_necrosis >= settings.min_cells_at_necrosis)
@@ -78,19 +93,6 @@ def _linked(positions: np.ndarray, reach_um: float) -> np.ndarray:
     pairs = cKDTree(positions).query_pairs(reach_um, output_type="ndarray")
     graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(positions), len(positions)))
     return np.asarray(connected_components(graph, directed=False)[1])
-
-
-def _border(ids: np.ndarray, labels: np.ndarray, grid: PixelGrid) -> tuple[np.ndarray, np.ndarray]:
-    """Centres in um (m, 2) of the border pixels of the fibres `ids`, and the fibre of each (m,)."""
-    wanted = np.zeros(max(int(labels.max(initial=0)), int(ids.max(initial=0))) + 1, dtype=bool)
-    wanted[ids] = True
-    dead = np.where(wanted[labels], labels, 0).astype(np.float32)  # float32: exact for labels below 2^24, and cv2 erodes it
-    if not dead.size or not dead.any():
-        return np.empty((0, 2)), np.empty(0, dtype=np.int32)
-    inner = cv2.erode(dead, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0) == dead
-    inner &= cv2.dilate(dead, np.ones((3, 3), np.uint8)) == dead
-    y, x = np.nonzero((dead > 0) & ~inner)
-    return grid.to_um(np.stack([y, x], axis=1) + 0.5), labels[y, x]
 
 
 def _touched(cells: pd.DataFrame, inside: np.ndarray, border: np.ndarray, border_fibre: np.ndarray, reach_um: float) -> list[set[int]]:

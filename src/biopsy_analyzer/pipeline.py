@@ -5,11 +5,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from biopsy_analyzer.canvas import in_tissue, picture_grid
+from biopsy_analyzer.canvas import picture_grid, section_stains
 from biopsy_analyzer.classify import classify_fibres, classify_nuclei
-from biopsy_analyzer.clusters import distance_to_necrosis, find_clusters
+from biopsy_analyzer.clusters import distance_to_necrosis, find_clusters, necrotic_border, necrotic_fibre_ids
 from biopsy_analyzer.measure.nuclei_in_fibres import assign
 from biopsy_analyzer.objects import Progress, find_objects, measure_objects
 from biopsy_analyzer.report.result import ModelInfo, Picture, Result, SlideInfo
@@ -18,7 +16,6 @@ from biopsy_analyzer.segment.fibres import fibre_labels
 from biopsy_analyzer.segment.nuclei import nucleus_labels
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.slide import Slide
-from biopsy_analyzer.stain import estimate_vectors
 from biopsy_analyzer.tables import FIBRES, NUCLEI, typed
 from biopsy_analyzer.tissue.mask import Tissue, find_tissue
 from biopsy_analyzer.tissue.quality import assess, cover_flags, damage_flags, size_flags
@@ -41,7 +38,7 @@ def analyze_slide(slide: Slide, models: Models, settings: Settings = Settings(),
     tissue = find_tissue(slide, settings.tissue)
     flags = assess(slide, tissue, settings.tissue)
     picture = _picture(slide, tissue)
-    stains = estimate_vectors(*_sample(picture, tissue))
+    stains = section_stains(picture.rgb, picture.grid, tissue)
     blank = not tissue.mask.any()
     with_nuclei = not blank and slide.um_per_px <= settings.segment.max_nucleus_um_per_px
 
@@ -57,8 +54,9 @@ def analyze_slide(slide: Slide, models: Models, settings: Settings = Settings(),
     nuclei = nuclei.join(assign(nuclei, *where))
     nuclei = classify_nuclei(nuclei, fibres, settings.classify)
     fibres = classify_fibres(fibres, nuclei if with_nuclei else None, models.states, settings.classify)
-    nuclei = nuclei.assign(necrosis_distance_um=distance_to_necrosis(nuclei, fibres, *where))
-    clusters, cluster_id = find_clusters(nuclei, fibres, *where, settings.clusters)
+    border = necrotic_border(necrotic_fibre_ids(fibres), *where)
+    nuclei = nuclei.assign(necrosis_distance_um=distance_to_necrosis(nuclei, fibres, border))
+    clusters, cluster_id = find_clusters(nuclei, fibres, border, settings.clusters)
     fibres, nuclei = typed(fibres, FIBRES), typed(nuclei.assign(cluster_id=cluster_id), NUCLEI)
     scores = unassessed(_BLANK) if blank else score(fibres, nuclei, clusters, tissue.area_mm2, settings, with_nuclei)
     warnings = dict.fromkeys((*scores.warnings, *models.fibres.notes, *models.nuclei.notes))  # each once: a note may come with every tile
@@ -86,14 +84,6 @@ def analyze_slide(slide: Slide, models: Models, settings: Settings = Settings(),
 def _picture(slide: Slide, tissue: Tissue) -> Picture:
     grid = picture_grid(slide.grid(), tissue)
     return Picture(slide.read(grid), grid)
-
-
-def _sample(picture: Picture, tissue: Tissue) -> tuple[np.ndarray, np.ndarray]:
-    """About a quarter of a million pixels of the picture, evenly spread, and which of them are tissue."""
-    every = max(1, round((picture.rgb.size / 3 / 250_000) ** 0.5))
-    rgb = picture.rgb[::every, ::every]
-    at = np.stack(np.meshgrid(*(np.arange(n) * every + 0.5 for n in rgb.shape[:2]), indexing="ij"), axis=-1)
-    return rgb, in_tissue(tissue, picture.grid.to_um(at))
 
 
 def _slide_info(slide: Slide) -> SlideInfo:
