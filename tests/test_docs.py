@@ -15,7 +15,7 @@ import typer
 
 import biopsy_analyzer
 from biopsy_analyzer.cli import app
-from biopsy_analyzer.report.scores_json import Document
+from biopsy_analyzer.report.scores_json import ScoresDocument
 from biopsy_analyzer.tables import CLUSTERS, FIBRES, NUCLEI
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -99,7 +99,7 @@ def anchors(page: Path) -> set[str]:
 
 def test_every_column_and_field_is_described() -> None:
     described = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "outputs.md").read_text(encoding="utf-8")))
-    assert {*FIBRES, *NUCLEI, *CLUSTERS, *Document.model_fields} <= described
+    assert {*FIBRES, *NUCLEI, *CLUSTERS, *ScoresDocument.model_fields} <= described
 
 
 def test_pictures_are_small() -> None:

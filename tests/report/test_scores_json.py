@@ -11,17 +11,17 @@ import pytest
 from biopsy_analyzer.errors import OutputError
 from biopsy_analyzer.report import write_result
 from biopsy_analyzer.report.result import Result
-from biopsy_analyzer.report.scores_json import Document, scores_document, to_text
+from biopsy_analyzer.report.scores_json import ScoresDocument, scores_document, to_text
 from biopsy_analyzer.report.summary import summary_text
 
-HEADER = ["schema_version", "intended_use", "status", "slide", "software", "models", "settings", "quality"]
+HEADER = ["schema_version", "intended_use", "status", "slide", "software", "models", "settings", "quality", "region_um", "corrections"]
 SCORES = ["fibres", "area_fractions", "clusters", "inflammation", "scores", "pattern", "warnings"]
 
 
 def test_the_contract(result: Result, tmp_path: Path) -> None:
     document = json.loads((write_result(result, tmp_path) / "scores.json").read_text())
     assert list(document) == HEADER + SCORES
-    assert document["schema_version"] == "1.0"
+    assert document["schema_version"] == "1.1"
     assert document["intended_use"] == "research_use_only"
     assert document["status"] == "review"
     assert document["slide"] == {
@@ -48,9 +48,9 @@ def test_the_contract(result: Result, tmp_path: Path) -> None:
 
 def test_it_reads_back_and_refuses_what_is_not_in_it(result: Result) -> None:
     document = scores_document(result)
-    assert Document.model_validate(json.loads(to_text(document))).model_dump(mode="json") == document
+    assert ScoresDocument.model_validate(json.loads(to_text(document))).model_dump(mode="json") == document
     with pytest.raises(ValueError, match="extra"):
-        Document.model_validate({**document, "surprise": 1})
+        ScoresDocument.model_validate({**document, "surprise": 1})
 
 
 def test_nan_is_never_written(result: Result) -> None:

@@ -21,3 +21,4 @@ Mpp = Annotated[float | None, typer.Option("--mpp", metavar="UM_PER_PX", help="E
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where the networks run.")]
 ModelsOption = Annotated[Path | None, typer.Option("--models", metavar="DIR", help="Folder of models; without it those of this version.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+SettingsOption = Annotated[Path | None, typer.Option("--settings", metavar="TOML", help="Settings that differ from the defaults.")]
