@@ -108,6 +108,17 @@ def test_each_fault_has_its_flag() -> None:
     assert flagged(fold.astype(np.uint8)) == {"folds"}
 
 
+def test_pen_and_folds_are_reported_where_they_lie() -> None:
+    good = drawn(HE).astype(float)
+    good[100:112, 40:240] = 245 * (good[100:112, 40:240] / 245) ** 2.6
+    rgb = good.astype(np.uint8)
+    (flag,) = quality_flags(rgb, tissue_of(rgb, PixelGrid(rgb.shape[:2], 4.0, (1000.0, 0.0)), SETTINGS), SETTINGS)
+    tops, lefts, bottoms, rights = np.array(flag.boxes_um).T
+    found = tops.min() - 1000, lefts.min(), bottoms.max() - 1000, rights.max()
+    assert found == pytest.approx((400, 160, 448, 960), abs=40)  # opening and blur take and give up to 10 um, a gap of 2 fibres more
+    assert len(flag.boxes_um) <= 12
+
+
 def test_a_flag_says_value_and_threshold() -> None:
     rgb = drawn(HE, 0.25)
     (flag,) = quality_flags(rgb, tissue_of(rgb, PixelGrid(rgb.shape[:2], 4.0), SETTINGS), SETTINGS)
@@ -196,8 +207,11 @@ def test_assess_reads_a_real_slide_and_sees_blur(real_images: Path, tmp_path: Pa
     with open_slide(real_images / "mdx_fields" / "field_01.tif", um_per_px=0.277) as slide:
         tissue = tissue_of(slide.read(slide.grid(4.0)), slide.grid(4.0), SETTINGS)
         assert [flag.code for flag in assess(slide, tissue, SETTINGS)] == ["small-tissue"]
-        assert close_ups(slide, tissue, SETTINGS)[0].shape == (256, 256, 3)
+        assert close_ups(slide, tissue, SETTINGS)[0][0].shape == (256, 256, 3)
         blurred = cv2.GaussianBlur(slide.read(slide.grid()), (0, 0), 2.5 / 0.277)
     cv2.imwrite(str(tmp_path / "blurred.png"), blurred[..., ::-1])
     with open_slide(tmp_path / "blurred.png", um_per_px=0.277) as slide:
-        assert {flag.code for flag in assess(slide, tissue, SETTINGS)} == {"small-tissue", "blur"}
+        small, blur = assess(slide, tissue, SETTINGS)
+        assert (small.code, small.boxes_um, blur.code) == ("small-tissue", (), "blur")
+        fields = [tuple(grid.to_um(np.array([[0, 0], grid.shape])).ravel().round(1)) for _, grid in close_ups(slide, tissue, SETTINGS)]
+        assert set(blur.boxes_um) == set(fields)

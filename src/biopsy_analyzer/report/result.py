@@ -55,6 +55,19 @@ class Picture:
     grid: PixelGrid
 
 
+CropKind = Literal["fibre", "nucleus", "cluster"]
+
+
+@dataclass(frozen=True)
+class Crop:
+    """One object and what surrounds it at full detail, for a reader's eye: RGB uint8 (H, W, 3) on `grid`; `id` is that of its table."""
+
+    kind: CropKind
+    id: int
+    rgb: np.ndarray
+    grid: PixelGrid
+
+
 @dataclass(frozen=True)
 class Result:
     """One section, analysed. Tables have the columns of `biopsy_analyzer.tables`."""
@@ -72,3 +85,4 @@ class Result:
     nucleus_labels: Labels
     picture: Picture
     scores: Scores
+    crops: tuple[Crop, ...] = ()

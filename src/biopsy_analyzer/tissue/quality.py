@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from scipy import ndimage
 
 from biopsy_analyzer.errors import WrongStain
 from biopsy_analyzer.grid import PixelGrid
@@ -21,17 +22,22 @@ PALE_OD, DARK_OD = 0.06, 1.8  # fainter pixels have no hue, darker ones clipped 
 MIN_COLOUR = 0.08  # colour over density: 0 for grey; H&E 0.15-0.56 measured
 MIN_LIT = 0.3  # share of the tissue's pixels that are not black: a bright field
 CLOSE_UP_PX = 256
+MOST_BOXES = 12
 MIN_SIZED = 20  # fibres; fewer say nothing of the pixel size. Prior.
 
 
 @dataclass(frozen=True)
 class Flag:
-    """One fault of a section: what was measured, and the value beyond which it is reported."""
+    """One fault of a section: what was measured, and the value beyond which it is reported.
+
+    boxes_um  where it lies, if it lies anywhere: the largest places, each (top, left, bottom, right) in um
+    """
 
     code: str
     value: float
     threshold: float
     message: str
+    boxes_um: tuple[tuple[float, float, float, float], ...] = ()
 
 
 def assess(slide: Slide, tissue: Tissue, settings: TissueSettings) -> list[Flag]:
@@ -117,8 +123,8 @@ def od_hue(od: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (np.degrees(np.arctan2(b, a)) + 90) % 360 - 90, np.hypot(a, b)
 
 
-def close_ups(slide: Slide, tissue: Tissue, settings: TissueSettings) -> list[np.ndarray]:
-    """Up to `settings.close_ups` RGB fields of 256 px at `settings.focus_um_per_px`, spread evenly over the tissue."""
+def close_ups(slide: Slide, tissue: Tissue, settings: TissueSettings) -> list[tuple[np.ndarray, PixelGrid]]:
+    """Up to `settings.close_ups` RGB fields of 256 px at `settings.focus_um_per_px`, spread evenly over the tissue, and where they lie."""
     step = CLOSE_UP_PX * settings.focus_um_per_px / tissue.grid.um_per_px
     rows, columns = (np.arange(0, max(1, round(size / step))) * step for size in tissue.mask.shape)
     corners = []
@@ -129,14 +135,17 @@ def close_ups(slide: Slide, tissue: Tissue, settings: TissueSettings) -> list[np
                 corners.append(tissue.grid.to_um(np.array([y, x])))
     chosen = corners[:: max(1, -(-len(corners) // settings.close_ups))]
     shape = (CLOSE_UP_PX, CLOSE_UP_PX)
-    return [slide.read(PixelGrid(shape, settings.focus_um_per_px, (float(y), float(x)))) for y, x in chosen]
+    grids = [PixelGrid(shape, settings.focus_um_per_px, (float(y), float(x))) for y, x in chosen]
+    return [(slide.read(grid), grid) for grid in grids]
 
 
-def quality_flags(rgb: np.ndarray, tissue: Tissue, settings: TissueSettings, close_ups: Sequence[np.ndarray] = ()) -> list[Flag]:
+def quality_flags(
+    rgb: np.ndarray, tissue: Tissue, settings: TissueSettings, close_ups: Sequence[tuple[np.ndarray, PixelGrid]] = ()
+) -> list[Flag]:
     """The faults of a section, none for a good one; only "no-tissue" where there is none.
 
-    rgb uint8 (H, W, 3) on `tissue.grid`; `close_ups` RGB fields within the tissue, for blur. Each measure has its threshold in
-    `settings`.
+    rgb uint8 (H, W, 3) on `tissue.grid`; `close_ups` RGB fields within the tissue and their grids, for blur. Each measure has its
+    threshold in `settings`. Ink, folds and blurred fields say where they lie.
     """
     if tissue.area_mm2 == 0:
         return [Flag("no-tissue", 0.0, 0.0, "No tissue was found.")]
@@ -149,13 +158,45 @@ def quality_flags(rgb: np.ndarray, tissue: Tissue, settings: TissueSettings, clo
         _below("faded", float(np.median(od[tissue.mask].mean(axis=1))), settings.min_density, "OD in the middle; stain is faint."),
         _below("unusual-stain", colours.he, settings.usual_he_share, "of the colour is that of H&E; check the stain."),
         _above("unusual-stain", colours.spread, settings.max_hue_spread, "degrees of hue, more than two dyes give; check the stain."),
-        _above("pen", np.count_nonzero(ink) / area, settings.max_pen_share, "of the tissue's area is inked; remove pen marks."),
-        _above("folds", np.count_nonzero(folds) / area, settings.max_fold_share, "of the tissue is folded or far too dense."),
+        _placed(
+            _above("pen", np.count_nonzero(ink) / area, settings.max_pen_share, "of the tissue's area is inked; remove pen marks."),
+            ink,
+            tissue.grid,
+        ),
+        _placed(
+            _above("folds", np.count_nonzero(folds) / area, settings.max_fold_share, "of the tissue is folded or far too dense."),
+            folds,
+            tissue.grid,
+        ),
     ]
     if close_ups:
-        sharp = float(np.median([sharpness(field) for field in close_ups]))
-        found.append(_below("blur", sharp, settings.min_sharpness, "sharpness; the section is out of focus."))
+        found.append(_blur(close_ups, settings.min_sharpness))
     return [flag for flag in found if flag]
+
+
+def _blur(close_ups: Sequence[tuple[np.ndarray, PixelGrid]], least: float) -> Flag | None:
+    """A flag if the middle field is blurred, with those that are; fields alone out of focus are not reported."""
+    sharp = [(sharpness(field), grid) for field, grid in close_ups]
+    flag = _below("blur", float(np.median([value for value, _ in sharp])), least, "sharpness; the section is out of focus.")
+    blurred = sorted((value, _box(grid, ((0, grid.shape[0]), (0, grid.shape[1])))) for value, grid in sharp if value < least)
+    return flag and replace(flag, boxes_um=tuple(box for _, box in blurred[:MOST_BOXES]))
+
+
+def _placed(flag: Flag | None, mask: np.ndarray, grid: PixelGrid) -> Flag | None:
+    """The flag with the boxes of the largest pieces of its mask."""
+    if flag is None:
+        return None
+    pieces, _ = ndimage.label(mask, structure=np.ones((3, 3)))
+    sizes = np.bincount(pieces.ravel())[1:]
+    places = ndimage.find_objects(pieces)
+    largest = np.argsort(-sizes, kind="stable")[:MOST_BOXES].tolist()
+    return replace(flag, boxes_um=tuple(_box(grid, tuple((edge.start, edge.stop) for edge in places[k])) for k in largest))
+
+
+def _box(grid: PixelGrid, edges: tuple[tuple[int, int], ...]) -> tuple[float, float, float, float]:
+    """(top, left, bottom, right) in um, to a tenth, of ((first row, end), (first column, end)) in px."""
+    (top, left), (bottom, right) = grid.to_um(np.array(edges).T).round(1).tolist()
+    return top, left, bottom, right
 
 
 def sharpness(rgb: np.ndarray) -> float:
