@@ -29,7 +29,7 @@ def errors_in_one_line(subject: str, log_folder: Path) -> Iterator[None]:
     except MemoryError:
         _fail(subject, "not enough memory. Give a smaller part of the section, or use a machine with more", 5)
     except Exception as error:
-        _fail(subject, f"unexpected {type(error).__name__}: {error}. Please report it with {_log_traceback(log_folder)}", 1)
+        _fail(subject, f"unexpected {type(error).__name__}: {error}. Please report it with {log_traceback(log_folder)}", 1)
 
 
 def write_out(text: str) -> None:
@@ -43,12 +43,17 @@ def write_out(text: str) -> None:
 
 
 def _fail(subject: str, message: str, exit_code: int) -> None:
-    what = message.removeprefix(f"{subject}: ").rstrip(".")
-    sys.stderr.write(f"ERROR {for_terminal(subject)}: {for_terminal(what)}.\n")
+    write_error(subject, message)
     raise SystemExit(exit_code)
 
 
-def _log_traceback(folder: Path) -> Path:
+def write_error(subject: str, message: str) -> None:
+    """Write `ERROR subject: message.` to standard error, as one line."""
+    what = message.removeprefix(f"{subject}: ").rstrip(".")
+    sys.stderr.write(f"ERROR {for_terminal(subject)}: {for_terminal(what)}.\n")
+
+
+def log_traceback(folder: Path) -> Path:
     """Append the current traceback to the log in `folder`, or in the system's temporary folder where that fails; gives its path."""
     import traceback
 
@@ -80,3 +85,38 @@ def progress_bar(hidden: bool = False) -> Iterator[Callable[[str, int, int], Non
             bar.update(tasks[stage], completed=done, total=total)
 
         yield move
+
+
+class BatchBar:
+    """A bar on stderr for many slides, with the time left; fractions of slides under way count. No terminal: nothing is shown."""
+
+    def __init__(self, total: int, hidden: bool = False) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        console = Console(stderr=True)
+        columns = (TextColumn("slides"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=console, disable=hidden or not console.is_terminal, speed_estimate_period=3600)
+        self._task = self._bar.add_task("slides", total=total)
+        self._ended, self._shares = 0, dict[str, float]()
+
+    def __enter__(self) -> BatchBar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def slide_ended(self, slide_id: str) -> None:
+        """One slide more has ended."""
+        self._ended += 1
+        self._shares.pop(slide_id, None)
+        self._move()
+
+    def slide_moved(self, slide_id: str, share: float) -> None:
+        """So much (0..1) of a slide is done; may come from several threads."""
+        self._shares[slide_id] = share
+        self._move()
+
+    def _move(self) -> None:
+        self._bar.update(self._task, completed=self._ended + sum(list(self._shares.values())))

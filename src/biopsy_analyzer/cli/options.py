@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from biopsy_analyzer.settings import Settings
 
 
 class Device(StrEnum):
@@ -22,3 +25,11 @@ DeviceOption = Annotated[Device, typer.Option("--device", help="Where the networ
 ModelsOption = Annotated[Path | None, typer.Option("--models", metavar="DIR", help="Folder of models; without it those of this version.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 SettingsOption = Annotated[Path | None, typer.Option("--settings", metavar="TOML", help="Settings that differ from the defaults.")]
+
+
+def chosen_settings(file: Path | None) -> Settings:
+    """The settings of a `SettingsOption`; the defaults where none was given."""
+    from biopsy_analyzer.settings import Settings
+    from biopsy_analyzer.settings_file import load_settings
+
+    return Settings() if file is None else load_settings(file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -19,10 +19,15 @@ def write_bytes(path: Path, content: bytes) -> None:
 
     OutputError if the disk is full or the folder can't be written; then `path` is as it was.
     """
+    write_chunks(path, [content])
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+    """The same for a file that is made piece by piece and need not fit into memory."""
     temporary = _temporary(path)
     try:
         with temporary.open("wb") as file:
-            file.write(content)
+            file.writelines(chunks)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -68,7 +73,7 @@ def _flush(path: Path) -> None:
 
 
 def _unwritten(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"can't write {path}: {error.strerror}. Free space or choose another folder with -o, then run again")
+    return OutputError(f"can't write {path}: {error.strerror}. Free space, then run the same command to resume")
 
 
 def check_writable(folder: Path) -> None:
@@ -88,10 +93,19 @@ def prepare_folder(folder: Path, last_file: str) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for outdated in (*folder.glob(f"{_PREFIX}*{_SUFFIX}"), folder / last_file):
-            if outdated.is_dir():
-                shutil.rmtree(outdated)
+        (folder / last_file).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"can't use the folder {folder}: {error.strerror}. Choose another with -o") from error
+    sweep(folder)
+
+
+def sweep(folder: Path) -> None:
+    """Take away what a killed run left half written in `folder`; OutputError if that is refused."""
+    try:
+        for left in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
+            if left.is_dir():
+                shutil.rmtree(left)
             else:
-                outdated.unlink(missing_ok=True)
+                left.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"can't use the folder {folder}: {error.strerror}. Choose another with -o") from error

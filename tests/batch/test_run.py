@@ -1,0 +1,190 @@
+"""The bookkeeping of a batch: what is kept, what is done again, what is listed; the analysis itself is a stand-in here."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from biopsy_analyzer.batch.job import Job, Options, Outcome
+from biopsy_analyzer.batch.run import Execute, Tally, run_batch
+from biopsy_analyzer.settings import ScoreSettings, Settings
+from batch.conftest import Stub
+
+Folder = dict[str, bytes]
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> list[Job]:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in "abcd":
+        (folder / f"{name}.txt").write_text(f"slide {name}")
+    return [Job(folder / f"{name}.txt", name, case_id=f"case {name}") for name in "abcd"]
+
+
+def tables(out: Path) -> Folder:
+    return {name: (out / name).read_bytes() for name in ("summary.csv", "failures.json", "feed.jsonl")}
+
+
+def run(jobs: Sequence[Job], out: Path, execute: Execute, settings: Settings = Settings()) -> Tally:  # noqa: B008
+    tally = Tally()
+    run_batch(jobs, Options(out, settings=settings), execute, lambda job, outcome: tally.add(outcome))
+    return tally
+
+
+def backwards(stub: Stub) -> Execute:
+    return lambda jobs, options: stub(list(reversed(jobs)), options)
+
+
+def test_every_slide_is_in_the_tables_in_the_order_given(jobs: list[Job], stub: Stub, tmp_path: Path) -> None:
+    tally = run(jobs, tmp_path / "out", backwards(stub))
+    assert (str(tally), tally.exit_code, stub.done) == ("4 ok, 0 review, 0 failed", 0, ["d", "c", "b", "a"])
+    summary = pd.read_csv(tmp_path / "out" / "summary.csv")
+    assert summary["slide_id"].tolist() == ["a", "b", "c", "d"]
+    assert summary["case_id"].tolist() == ["case a", "case b", "case c", "case d"]
+    assert summary["median_min_feret_um"].tolist() == [40.25] * 4
+    assert set(summary["intended_use"]) == {"research_use_only"}
+    feed = [json.loads(line) for line in (tmp_path / "out" / "feed.jsonl").read_text().splitlines()]
+    assert feed == [json.loads((tmp_path / "out" / name / "scores.json").read_text()) for name in "abcd"]
+
+
+@pytest.mark.fault(21)
+def test_what_is_finished_is_not_done_again(jobs: list[Job], stub: Stub, tmp_path: Path) -> None:
+    run(jobs[:2], tmp_path / "out", stub)
+    tally = run(jobs, tmp_path / "out", stub)
+    assert (stub.done, str(tally)) == (["a", "b", "c", "d"], "4 ok, 0 review, 0 failed")
+    run(jobs, tmp_path / "undisturbed", Stub())
+    assert tables(tmp_path / "out") == tables(tmp_path / "undisturbed")
+
+
+def test_other_settings_or_pixel_size_are_other_work(jobs: list[Job], stub: Stub, tmp_path: Path) -> None:
+    run(jobs[:1], tmp_path / "out", stub)
+    run(jobs[:1], tmp_path / "out", stub, Settings(score=ScoreSettings(seed=1)))
+    run([Job(jobs[0].path, "a", um_per_px=0.25)], tmp_path / "out", stub)
+    assert stub.done == ["a", "a", "a"]
+
+
+def test_a_slide_that_was_touched_is_hashed_and_one_that_was_changed_is_done_again(jobs: list[Job], stub: Stub, tmp_path: Path) -> None:
+    run(jobs, tmp_path / "out", stub)
+    before = tables(tmp_path / "out")
+    jobs[0].path.write_text("slide a")
+    given: list[str | None] = []
+
+    def watched(left: Sequence[Job], options: Options) -> Iterator[Outcome]:
+        given.extend(job.finished_sha256 for job in left)
+        return stub(left, options)
+
+    run(jobs, tmp_path / "out", watched)
+    assert (given, tables(tmp_path / "out")) == (["slide a"], before)
+    run(jobs, tmp_path / "out", watched)
+    assert given == ["slide a"]  # the new time of change is noted
+    jobs[0].path.write_text("another slide")
+    run(jobs, tmp_path / "out", watched)
+    assert pd.read_csv(tmp_path / "out" / "summary.csv")["sha256"][0] == "another slide"
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "changed", "other file missing"])
+def test_a_result_that_is_not_whole_is_made_again(damage: str, jobs: list[Job], stub: Stub, tmp_path: Path) -> None:
+    run(jobs, tmp_path / "out", stub)
+    before, scores = tables(tmp_path / "out"), tmp_path / "out" / "b" / "scores.json"
+    if damage == "missing":
+        scores.unlink()
+    elif damage == "cut":
+        scores.write_bytes(scores.read_bytes()[:-9])
+    else:
+        scores.write_bytes(scores.read_bytes().replace(b"40.25", b"41.25"))
+    run(jobs, tmp_path / "out", stub)
+    assert stub.done == ["a", "b", "c", "d", "b"]
+    assert tables(tmp_path / "out") == before
+
+
+def test_a_failing_slide_is_a_row_and_tried_again_next_time(jobs: list[Job], stub: Stub, tmp_path: Path) -> None:
+    jobs[1].path.write_text("bad")
+    tally = run(jobs, tmp_path / "out", stub)
+    assert (str(tally), tally.exit_code) == ("3 ok, 0 review, 1 failed", 3)
+    (failure,) = json.loads((tmp_path / "out" / "failures.json").read_text())["failures"]
+    wanted = {"slide_id": "b", "file": str(jobs[1].path), "case_id": "case b", "error": "not a slide", "exit_code": 3}
+    assert failure == wanted
+    assert pd.read_csv(tmp_path / "out" / "summary.csv")["status"].tolist() == ["ok", "failed", "ok", "ok"]
+    jobs[1].path.write_text("mended")
+    assert run(jobs, tmp_path / "out", stub).exit_code == 0
+    assert stub.done == ["a", "b", "c", "d", "b"]
+    assert json.loads((tmp_path / "out" / "failures.json").read_text())["failures"] == []
+
+
+def test_the_others_are_as_without_the_bad_slide(jobs: list[Job], stub: Stub, tmp_path: Path) -> None:
+    run(jobs[:1] + jobs[2:], tmp_path / "without", Stub())
+    jobs[1].path.write_text("bad")
+    run(jobs, tmp_path / "with", stub)
+    assert (tmp_path / "with" / "feed.jsonl").read_bytes() == (tmp_path / "without" / "feed.jsonl").read_bytes()
+
+
+@pytest.mark.fault(37)
+def test_a_refused_slide_counts_as_failed_every_time_but_is_analysed_once(jobs: list[Job], stub: Stub, tmp_path: Path) -> None:
+    jobs[0].path.write_text("blank")
+    for _ in range(2):
+        tally = run(jobs[:1], tmp_path / "out", stub)
+        assert (str(tally), tally.exit_code) == ("0 ok, 0 review, 1 failed", 4)
+        assert json.loads((tmp_path / "out" / "failures.json").read_text())["failures"][0]["error"] == "No tissue"
+    assert stub.done == ["a"]
+
+
+@pytest.mark.fault(20)
+def test_a_full_disk_ends_the_batch_and_the_rest_is_done_next_time(jobs: list[Job], stub: Stub, tmp_path: Path) -> None:
+    jobs[1].path.write_text("full")
+    tally = run(jobs, tmp_path / "out", stub)
+    assert (tally.exit_code, stub.done) == (5, ["a", "b"])
+    jobs[1].path.write_text("slide b")
+    assert run(jobs, tmp_path / "out", stub).exit_code == 0
+    run(jobs, tmp_path / "undisturbed", Stub())
+    assert tables(tmp_path / "out") == tables(tmp_path / "undisturbed")
+
+
+@pytest.mark.fault(22)
+def test_an_interrupted_batch_says_what_it_has_and_stops_its_workers(jobs: list[Job], stub: Stub, tmp_path: Path) -> None:
+    ended: list[str] = []
+
+    def interrupted(left: Sequence[Job], options: Options) -> Iterator[Outcome]:
+        try:
+            yield stub.analyse(left[0], options.out)
+            raise KeyboardInterrupt
+        finally:
+            ended.append("workers")
+
+    with pytest.raises(KeyboardInterrupt):
+        run(jobs, tmp_path / "out", interrupted)
+    assert ended == ["workers"]
+    assert pd.read_csv(tmp_path / "out" / "summary.csv")["slide_id"].tolist() == ["a"]
+    run(jobs, tmp_path / "out", stub)
+    assert stub.done == ["b", "c", "d"]
+
+
+def test_half_a_line_in_journal_and_feed_is_no_harm(jobs: list[Job], stub: Stub, tmp_path: Path) -> None:
+    run(jobs[:2], tmp_path / "out", stub)
+    before = tables(tmp_path / "out")
+    journal, feed = tmp_path / "out" / ".biopsy-analyzer" / "journal.jsonl", tmp_path / "out" / "feed.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-20])
+    feed.write_bytes(feed.read_bytes()[:-20])
+    run(jobs[:2], tmp_path / "out", stub)
+    assert stub.done == ["a", "b", "b"]
+    assert tables(tmp_path / "out") == before
+    run(jobs[:2], tmp_path / "out", stub)
+    assert stub.done == ["a", "b", "b"]
+
+
+def test_left_overs_of_a_killed_run_are_swept(jobs: list[Job], stub: Stub, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".writing-99-feed.jsonl.tmp").write_text("half")
+    run(jobs, out, stub)
+    assert sorted(path.name for path in out.iterdir() if path.is_file()) == ["failures.json", "feed.jsonl", "summary.csv"]
+
+
+@pytest.mark.parametrize(("endings", "code"), [("oo", 0), ("or", 0), ("rf", 3), ("ff", 4), ("", 0)])  # o: ok, r: review, f: failed
+def test_exit_codes(endings: str, code: int) -> None:
+    tally = Tally()
+    for letter in endings:
+        tally.add({"o": Outcome("x", "ok"), "r": Outcome("x", "review"), "f": Outcome("x", "failed", exit_code=3)}[letter])
+    assert tally.exit_code == code
