@@ -10,17 +10,25 @@ from typing import Annotated
 import typer
 
 from biopsy_analyzer.cli.analyze import analyze
+from biopsy_analyzer.cli.batch import batch
+from biopsy_analyzer.cli.environment import doctor, settings
+from biopsy_analyzer.cli.feed import schema
+from biopsy_analyzer.cli.slides import info
 from biopsy_analyzer.cli.training import draw, evaluate, train
 
 app = typer.Typer(
     help="Reads H&E sections of skeletal muscle. Research use only.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 for command in (
     analyze,
+    batch,
+    info,
+    doctor,
+    settings,
+    schema,
     draw,
     train,
     evaluate,
@@ -39,14 +47,16 @@ def main() -> None:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from biopsy_analyzer import __version__
+        from biopsy_analyzer.versions import software_versions
 
-        typer.echo(f"biopsy-analyzer {__version__}")
+        typer.echo("\n".join(f"{name} {version}" for name, version in software_versions().items()))
         raise typer.Exit
 
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the versions that matter and stop.")
+    ] = False,
 ) -> None:
     pass

@@ -11,7 +11,7 @@ import numpy as np
 from biopsy_analyzer.slide.reader import Level
 
 PATCH_PX = 64  # of the coarser level
-PATCHES = 4
+PATCHES = 5
 CELLS = 16  # rows and columns of the raster of places that are looked at
 AVERAGED = 4  # px of the coarser level averaged before comparing: half a pixel of shift between levels is usual, and no fault
 MIN_CORRELATION = 0.9
@@ -38,12 +38,16 @@ def agreeing(levels: Sequence[Level]) -> tuple[list[Level], list[str]]:
 
 
 def correlation(fine: Level, coarse: Level, places: Sequence[tuple[float, float]]) -> float | None:
-    """Correlation of grey values of two levels, pooled over patches at `places` (share of height, of width); None where both are plain."""
+    """Correlation of grey values of two levels: the median over patches at `places` (share of height, of width), so that one damaged
+    tile does not decide; None where all patches are plain in both.
+    """
     boxes = [_box(coarse, *place) for place in places]
-    first = np.concatenate([_small(coarse, box, box) for box in boxes])
-    second = np.concatenate([_small(fine, _scaled(box, coarse, fine), box) for box in boxes])
-    if max(first.std(), second.std()) < MIN_CONTRAST:
-        return None
+    pairs = [(_small(coarse, box, box), _small(fine, _scaled(box, coarse, fine), box)) for box in boxes]
+    found = [_alike(*pair) for pair in pairs if max(pair[0].std(), pair[1].std()) >= MIN_CONTRAST]
+    return float(np.median(found)) if found else None
+
+
+def _alike(first: np.ndarray, second: np.ndarray) -> float:
     return 0.0 if min(first.std(), second.std()) < 1e-6 else float(np.corrcoef(first, second)[0, 1])
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +53,10 @@ class Dicom:
         renew_after_fork(self)
 
     def _open(self) -> Any:
-        import wsidicom
-
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # pydicom quotes values that break the standard; they may name the patient
+            with _quiet():
+                import wsidicom
+
                 slide = wsidicom.WsiDicom.open(self._files)
         except Exception as error:
             raise _damaged(self._name, error) from error
@@ -113,8 +115,7 @@ def series_files(path: Path) -> list[Path]:
     found: dict[Path, tuple[str, str]] = {}
     for file in [path] * path.is_file() + [other for other in files_in(folder)[:MAX_INSTANCES] if other != path and is_dicom(other)]:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with _quiet():
                 header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=["SOPClassUID", "SeriesInstanceUID", "ImageType"])
             found[file] = str(header.get("SOPClassUID", "")), str(header.get("SeriesInstanceUID", ""))
         except Exception as error:
@@ -127,6 +128,19 @@ def series_files(path: Path) -> list[Path]:
     if path.is_dir() and len(set(slides.values())) > 1:
         raise NotASlide(f"{path.name}: a folder with {len(set(slides.values()))} DICOM series, one is wanted. Give an instance of the one.")
     return [file for file, series in slides.items() if series == wanted]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without warnings and logs: they quote values that break the standard, which may name the patient, and print tracebacks."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
 
 
 def _stated(level: Any) -> list[Stated]:
