@@ -21,7 +21,7 @@ from biopsy_analyzer.training.annotations import (
 )
 
 SHIPPED = sorted((Path(__file__).parents[2] / "annotations").glob("*.geojson"))
-HELD_OUT = {"mdx_field_04", "toxin_border"}
+HELD_OUT = {"mdx_field_04", "toxin_border", "lymphocytes_right"}
 
 
 def square(name: str, left: float, top: float, right: float, bottom: float) -> dict:

@@ -26,7 +26,7 @@ NUCLEUS_CODES = {f"Nucleus: {kind}": code for code, kind in enumerate(NUCLEUS_KI
     "Nucleus: internal": 1,
     "Nucleus: myonucleus": 1,
 }
-REGION_NAMES = ("Region: annotated", "Region: unsure", "Region: infiltrate", "Region: nerve", "Region: vessel")
+REGION_NAMES = ("Region: annotated", "Region: unsure", "Region: infiltrate", "Region: nerve", "Region: vessel", "Region: no muscle")
 
 BANK_UM_PER_PX = 0.5
 PATCH_PX = 512

