@@ -49,7 +49,9 @@ def count(images: Path, models: Models) -> pd.DataFrame:
     wanted["um2"] = [polygon.area for polygon in wanted["polygon"]]
     table = wanted.groupby("what")[["fibres", "fibre_um2", "um2"]].sum()
     area = table["um2"] / 1e6
-    return pd.DataFrame({"fibres": table["fibres"], "mm2": area, "per_mm2": table["fibres"] / area, "covered": table["fibre_um2"] / table["um2"]})
+    return pd.DataFrame(
+        {"fibres": table["fibres"], "mm2": area, "per_mm2": table["fibres"] / area, "covered": table["fibre_um2"] / table["um2"]}
+    )
 
 
 def main() -> None:
