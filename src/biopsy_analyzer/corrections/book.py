@@ -1,0 +1,150 @@
+"""Tables, labels and regions of one section under correction, with a log that takes every step back."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from biopsy_analyzer.corrections.edited_labels import Box, EditedLabels
+from biopsy_analyzer.errors import UsageError
+
+Kind = Literal["fibres", "nuclei"]
+ID = {"fibres": "fibre_id", "nuclei": "nucleus_id"}
+
+
+class Touched:
+    """What one edit changed, as rows before and after: where everything that follows from it has to be looked at again.
+
+    fibre_rows     places and sizes of fibres before and after
+    outlines       True where an outline changed;  nuclei: ids of nuclei that changed, came or went
+    """
+
+    def __init__(self) -> None:
+        self.fibre_rows: list[pd.DataFrame] = []
+        self.nuclei: set[int] = set()
+        self.fibres: set[int] = set()
+        self.boxes: dict[str, list[Box]] = {"fibres": [], "nuclei": []}
+
+    def add(self, other: Touched) -> None:
+        """What another edit changed as well."""
+        self.fibre_rows += other.fibre_rows
+        self.nuclei |= other.nuclei
+        self.fibres |= other.fibres
+        for kind, boxes in other.boxes.items():
+            self.boxes[kind] += boxes
+
+
+class Book:
+    """The present state. All changes go through `put`, `remove`, `write` and `exclude`; `revert` takes the changes of an edit back.
+
+    tables   fibres and nuclei, indexed by their ids, which never change
+    labels   what is outlined;  excluded: bool, squares of the tissue raster that a reader marked unassessable
+    """
+
+    def __init__(self, fibres: pd.DataFrame, nuclei: pd.DataFrame, labels: dict[str, EditedLabels], squares: np.ndarray) -> None:
+        self.tables = {"fibres": _indexed(fibres, "fibres"), "nuclei": _indexed(nuclei, "nuclei")}
+        self.labels = labels
+        self.squares, self.excluded = squares, np.zeros(len(squares), bool)
+        self._log: list[tuple] = []
+        self.touched = Touched()
+
+    def begin(self) -> None:
+        """Start the log of an edit."""
+        self._log, self.touched = [], Touched()
+
+    def finish(self) -> list[tuple]:
+        """What `revert` needs to take this edit back."""
+        return self._log
+
+    def rows(self, kind: Kind, ids: list[int]) -> pd.DataFrame:
+        """The rows of `ids`; UsageError for one that isn't there, or for none."""
+        table = self.tables[kind]
+        missing = [i for i in ids if i not in table.index]
+        if missing or not ids:
+            raise UsageError(f"no {kind} {missing}: deleted, merged, or never there; select {kind} that are shown")
+        return table.loc[list(ids)]
+
+    def put(self, kind: Kind, rows: pd.DataFrame) -> None:
+        """Replace the rows that `rows` has the ids of, and add the others."""
+        table = self.tables[kind]
+        known = rows.index.intersection(table.index)
+        old, new = table.loc[known], rows.index.difference(known)
+        self._log.append(("put", kind, old, list(new)))
+        self._touch(kind, old, rows)
+        if len(known):
+            table = table.copy(deep=False)
+            changed = [name for name in rows.columns if not _same(old[name], rows.loc[known, name])]
+            for name in changed:
+                column = table[name].copy()
+                column.loc[known] = rows.loc[known, name]
+                table[name] = column
+        self.tables[kind] = pd.concat([table, rows.loc[new]]).sort_index() if len(new) else table
+
+    def remove(self, kind: Kind, ids: list[int]) -> None:
+        """Take objects away, from the table and from what is outlined."""
+        table = self.tables[kind]
+        old = table.loc[ids]
+        self._log.append(("remove", kind, old))
+        self._touch(kind, old, old.iloc[:0])
+        self._take_away(kind, ids)
+        self.tables[kind] = table[~table.index.isin(ids)]
+
+    def write(self, box: Box, pixels: np.ndarray) -> None:
+        """New fibre labels in a box."""
+        self._log.append(("write", box))
+        self.touched.boxes["fibres"].append(box)
+        self.labels["fibres"].write(box, pixels)
+
+    def exclude(self, squares: np.ndarray) -> None:
+        """Mark squares of the tissue as unassessable."""
+        self._log.append(("exclude", self.excluded))
+        self.excluded = self.excluded | squares
+
+    def revert(self, log: list[tuple]) -> None:
+        """Take an edit back; `touched` says what changed by that."""
+        self.begin()
+        for step, *what in reversed(log):
+            if step == "put":
+                kind, old, new = what
+                if new:
+                    self._touch(kind, self.tables[kind].loc[new], old.iloc[:0])
+                    self.tables[kind] = self.tables[kind].drop(index=new)
+                self.put(kind, old)
+            elif step == "remove":
+                kind, old = what
+                self._take_away(kind, list(old.index), away=False)
+                self.put(kind, old)
+            elif step == "write":
+                self.labels["fibres"].unwrite()
+                self.touched.boxes["fibres"].append(what[0])
+            else:
+                self.excluded = what[0]
+
+    def next_id(self) -> int:
+        """A fibre id above all that are, or were taken away."""
+        return max([0, self.labels["fibres"].highest_gone, *self.tables["fibres"].index[-1:]]) + 1
+
+    def _take_away(self, kind: Kind, ids: list[int], away: bool = True) -> None:
+        labels = self.labels[kind]
+        labels.take_away(ids, away)
+        rows = self.tables[kind].reindex(ids).dropna(subset=["y_um"])
+        if len(rows):
+            reach = float(rows["max_feret_um"].max())
+            self.touched.boxes[kind].append(labels.around(rows[["y_um", "x_um"]].to_numpy(), reach))
+
+    def _touch(self, kind: Kind, old: pd.DataFrame, new: pd.DataFrame) -> None:
+        if kind == "nuclei":
+            self.touched.nuclei.update(old.index, new.index)
+        else:
+            self.touched.fibres.update(old.index, new.index)
+            self.touched.fibre_rows += [part[["y_um", "x_um", "max_feret_um"]] for part in (old, new) if len(part)]
+
+
+def _indexed(table: pd.DataFrame, kind: str) -> pd.DataFrame:
+    return table.set_index(table[ID[kind]].to_numpy(), drop=False)
+
+
+def _same(one: pd.Series, other: pd.Series) -> bool:
+    return bool(((one == other) | (one.isna() & other.isna())).all())
