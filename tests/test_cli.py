@@ -161,9 +161,30 @@ def test_sections_are_drawn(tmp_path: Path) -> None:
 
 
 def test_the_command_line_starts_without_heavy_imports() -> None:
-    code = "import sys, biopsy_analyzer.cli; print([name for name in ('torch', 'napari', 'numpy', 'pandas') if name in sys.modules])"
+    """And so do --help of every command, --version of the whole."""
+    code = (
+        "import sys, typer; from biopsy_analyzer.cli import app; from typer.testing import CliRunner;"
+        "runs = [['--version'], ['--help'], *([name, '--help'] for name in typer.main.get_command(app).commands)];"
+        "codes = {CliRunner().invoke(app, run).exit_code for run in runs};"
+        "heavy = {'torch', 'numpy', 'pandas', 'cv2', 'scipy', 'zarr', 'tifffile', 'napari', 'dask', 'jinja2'};"
+        "print(codes, heavy & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.stdout.strip(), done.stderr) == ("[]", "")
+    assert (done.stdout.strip(), done.stderr) == ("{0} set()", "")
+
+
+def test_the_shell_completes_commands(tmp_path: Path) -> None:
+    code = "import sys; sys.argv[0] = 'biopsy-analyzer'; from biopsy_analyzer.cli import main; main()"
+    asked = {"_BIOPSY_ANALYZER_COMPLETE": "complete_bash", "COMP_WORDS": "biopsy-analyzer sch", "COMP_CWORD": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **asked})
+    assert (done.stdout.split(), done.stderr) == (["schema"], "")
+
+
+def test_the_version_is_stated_in_one_place(tmp_path: Path) -> None:
+    lines = dict(line.split(" ", 1) for line in run("--version", folder=tmp_path).stdout.splitlines())
+    assert lines["biopsy-analyzer"] == biopsy_analyzer.__version__
+    assert lines["numpy"] == np.__version__
+    assert lines["python"] == sys.version.split()[0]
 
 
 def test_public_names() -> None:

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from biopsy_analyzer.report import Result, write_result
     from biopsy_analyzer.settings import Settings
     from biopsy_analyzer.slide import open_slide
+    from biopsy_analyzer.versions import __version__
 
 __all__ = ["Result", "Settings", "__version__", "analyze_slide", "load_models", "open_slide", "write_result"]
 
 _HOMES = {
+    "__version__": "biopsy_analyzer.versions",
     "Result": "biopsy_analyzer.report",
     "Settings": "biopsy_analyzer.settings",
     "analyze_slide": "biopsy_analyzer.pipeline",
@@ -32,20 +34,9 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return _version()
     if name not in _HOMES:
         raise AttributeError(f"module 'biopsy_analyzer' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("biopsy-analyzer")
-    except PackageNotFoundError:  # run from a checkout with src on the path
-        return "not installed"
 
 
 def __dir__() -> list[str]:

@@ -57,6 +57,12 @@ class ReaderMissing(BiopsyAnalyzerError):  # noqa: N818
     exit_code = 5
 
 
+class EnvironmentFault(BiopsyAnalyzerError):  # noqa: N818
+    """A part of the installation does not do its work."""
+
+    exit_code = 5
+
+
 class OutputError(BiopsyAnalyzerError):
     """Results can't be written."""
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from biopsy_analyzer.cli.options import Json, SettingsOption
+from biopsy_analyzer.cli.options import Device, DeviceOption, Json, ModelsOption, SettingsOption
+from biopsy_analyzer.errors import EnvironmentFault
+from biopsy_analyzer.escaping import for_terminal
 from biopsy_analyzer.terminal import errors_in_one_line, write_out
 
 
@@ -17,3 +19,22 @@ def settings(file: SettingsOption = None, as_json: Json = False) -> None:
 
         chosen = load_settings(file) if file else Settings()
         write_out(json.dumps(chosen.model_dump(mode="json"), indent=2, allow_nan=False) if as_json else settings_toml(chosen))
+
+
+def doctor(device: DeviceOption = Device.auto, models: ModelsOption = None, as_json: Json = False) -> None:
+    """Examine this installation: versions, readers (each decodes a known picture), models and their hashes, device."""
+    with errors_in_one_line("doctor", Path()):
+        from dataclasses import asdict
+
+        from biopsy_analyzer.doctor import examine
+
+        found = []
+        for finding in examine(models, device.value):
+            found.append(finding)
+            if not as_json:
+                write_out(f"{finding.state:<7} {finding.part:<17} {for_terminal(finding.said)}")
+        if as_json:
+            write_out(json.dumps([asdict(finding) for finding in found], indent=2))
+        failed = [finding for finding in found if finding.state == "failed"]
+        if failed:
+            raise EnvironmentFault("; ".join(f"{finding.part}: {finding.said}" for finding in failed))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,11 +11,10 @@ from biopsy_analyzer.report.result import ModelInfo, Result, SlideInfo, Status
 from biopsy_analyzer.score.model import Scores
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.tissue.quality import Flag
+from biopsy_analyzer.versions import software_versions
 
 SCHEMA_VERSION: Literal["1.1"] = "1.1"
 """A new minor version adds fields, a new major one removes or renames one or changes what it means. See docs/outputs.md."""
-
-_PACKAGES = ("biopsy-analyzer", "imagecodecs", "numpy", "opencv-python-headless", "pillow", "scikit-image", "scipy", "tifffile", "torch")
 
 
 class _Part(BaseModel):
@@ -82,15 +79,3 @@ def scores_document(result: Result) -> dict[str, Any]:
 def to_text(document: dict[str, Any]) -> str:
     """Indented JSON; NaN or infinity is a ValueError (our bug), never invalid JSON."""
     return json.dumps(document, allow_nan=False, ensure_ascii=False, indent=2) + "\n"
-
-
-def software_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that can change a number; "not installed" where one is missing."""
-    return {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
