@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from batch_stub import Stub
 from biopsy_analyzer.batch.job import Job, Options, Outcome
 from biopsy_analyzer.batch.run import Execute, Tally, run_batch
 from biopsy_analyzer.settings import ScoreSettings, Settings
-from batch.conftest import Stub
 
 Folder = dict[str, bytes]
 

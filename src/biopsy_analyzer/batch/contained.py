@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 import psutil
 
@@ -28,13 +28,15 @@ class Contained:
     def __init__(self, options: Options, threads: int = 1) -> None:
         self._options, self._threads = options, threads
         self._process: subprocess.Popen[bytes] | None = None
+        self._in_use = Lock()
         self._stopped = False
 
     def analyse(self, job: Job, tell_share: Callable[[float], None] = lambda share: None) -> Outcome:
         """The outcome of one slide; a process that dies, hangs or outgrows its memory is tried once more, then the slide has failed."""
         reason = ""
         for _ in range(TRIES):
-            answer = self._ask(job, tell_share)
+            with self._in_use:
+                answer = self._ask(job, tell_share)
             if isinstance(answer, Outcome):
                 return answer
             reason = answer
@@ -45,8 +47,11 @@ class Contained:
     def stop(self) -> None:
         """End the process now; an analysis in another thread comes back as failed and is not tried again."""
         self._stopped = True
-        if self._process:
-            _kill(self._process)
+        if process := self._process:
+            _kill(process)
+        with self._in_use:
+            if self._process:
+                self._bury(self._process)
 
     def _ask(self, job: Job, tell_share: Callable[[float], None]) -> Outcome | str:
         """The answer, or why there is none."""
@@ -64,9 +69,18 @@ class Contained:
                 if "outcome" in answer:
                     return outcome_of(answer["outcome"])
                 tell_share(answer["share"])
-        _kill(process)
+        code = self._bury(process)
+        return watch.reason or _death(code)
+
+    def _bury(self, process: subprocess.Popen[bytes]) -> int:
+        """Make sure that it is dead, and keep nothing of it open; gives its exit code."""
         self._process = None
-        return watch.reason or _death(process.wait())
+        _kill(process)
+        code = process.wait()
+        for pipe in (process.stdin, process.stdout):
+            with suppress(OSError):  # what it was still to be sent
+                pipe.close()  # type: ignore[union-attr]  # both are pipes
+        return code
 
     def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-P", "-c", _CODE]  # -P: nothing is imported from where the slides lie
