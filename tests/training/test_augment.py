@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from biopsy_analyzer.training.augment import draw_sample
+from biopsy_analyzer.training.augment import LOOKS, draw_sample
 from biopsy_analyzer.training.banks import Bank
 from discs import write_discs
 
@@ -55,14 +55,20 @@ def test_void_truth_has_no_weight(bank):
     assert all(not sample.weight[sample.rgb.min(-1) < 255].any() for sample in samples)
 
 
-def test_white_beyond_the_edge_is_background(bank):
-    samples = [draw_sample(bank.patch(1, "fibres"), "fibres", np.random.default_rng(seed), 96) for seed in range(60)]
-    strips = [s for s in samples if (s.rgb[:, :4] == 255).all() or (s.rgb[:, -4:] == 255).all()]
-    assert strips
-    for sample in strips:
-        white = (sample.rgb == 255).all((0, 2))
-        assert not sample.foreground[:, white].any()
-        assert not sample.depth[:, white].any()
+def test_freezing_holes_are_clear_spots_inside_objects_and_change_no_truth(bank, monkeypatch):
+    patch, clear = bank.patch(1, "fibres"), 0.0
+    for seed in range(12):
+        frozen, whole = (drawn_with(monkeypatch, patch, seed, share) for share in (1.0, 0.0))
+        for name in ("foreground", "depth", "classes", "weight"):
+            assert np.array_equal(getattr(frozen, name), getattr(whole, name))
+        if whole.foreground.any():
+            clear += frozen.rgb[frozen.depth > 0.2].std() - whole.rgb[whole.depth > 0.2].std()
+    assert clear > 0
+
+
+def drawn_with(monkeypatch, patch, seed, share):
+    monkeypatch.setitem(LOOKS, "fibres", replace(LOOKS["fibres"], frozen=share))
+    return draw_sample(patch, "fibres", np.random.default_rng(seed), 96)
 
 
 def test_two_touching_objects_weigh_more_at_their_border(bank):

@@ -1,7 +1,7 @@
 """A patch of a bank -> one training sample as some laboratory's scanner might have seen it.
 
 What is drawn at random: place, rotation, mirror image, pixel size; then stain hue and strength, contrast, light, glass,
-focus, sensor noise, JPEG, and white beyond the image's edge. Stain variation decides whether a network trained on
+freezing holes, focus, sensor noise and JPEG. Stain variation decides whether a network trained on
 drawings reads real slides at all, so it is far wider than laboratories are.
 """
 
@@ -13,19 +13,21 @@ import cv2
 import numpy as np
 
 from biopsy_analyzer.training.banks import BANK_UM_PER_PX, OD_STEPS, Patch
+from biopsy_analyzer.training.draw.noise import smooth_noise
 from biopsy_analyzer.training.draw.optics import STAINS, expose, random_stains
 from biopsy_analyzer.training.targets import make_targets
 
 
 @dataclass(frozen=True)
 class Look:
-    """How one kind of network sees: its pixel size, and the factors by which it may be off."""
+    """How one kind of network sees: its pixel size, the factors by which it may be off, and how often its objects have holes."""
 
     um_per_px: float
     scales: tuple[float, float]
+    frozen: float
 
 
-LOOKS = {"fibres": Look(0.8, (0.55, 1.7)), "nuclei": Look(0.5, (0.7, 1.4))}
+LOOKS = {"fibres": Look(0.8, (0.55, 1.7), 0.15), "nuclei": Look(0.5, (0.7, 1.4), 0.0)}
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,13 @@ def draw_sample(patch: Patch, kind: str, rng: np.random.Generator, size_px: int 
     soft = _warp(np.dstack([targets.foreground, targets.depth, targets.between]), matrix, size_px, cv2.INTER_LINEAR)
     hard = _warp(np.dstack([targets.classes, patch.ignore.astype(np.uint8)]), matrix, size_px, cv2.INTER_NEAREST)
     pixels = _warp(_antialiased(patch.pixels, shrink), matrix, size_px, cv2.INTER_LINEAR)
-    rgb = expose(_stained(pixels, rng) if patch.drawn else _restained(pixels, rng), rng)
-    weight = np.where(hard[..., 1] > 0, 0, 1 + soft[..., 2] * np.float32(3 / 255))
+    od = _stained(pixels, rng) if patch.drawn else _restained(pixels, rng)
     foreground = soft[..., 0] > 127
-    for strip in _beyond_the_edge(size_px, rng):
-        rgb[strip], foreground[strip], soft[strip], hard[strip], weight[strip] = 255, False, 0, 0, 1
+    if rng.random() < look.frozen:
+        od = _frozen(od, foreground, rng)
+    weight = np.where(hard[..., 1] > 0, 0, 1 + soft[..., 2] * np.float32(3 / 255))
     return Sample(
-        rgb=rgb,
+        rgb=expose(od, rng),
         foreground=foreground.astype(np.float32),
         depth=soft[..., 1] * np.float32(1 / 255),
         classes=np.where(foreground, hard[..., 0], 0).astype(np.uint8),
@@ -99,11 +101,8 @@ def _restained(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return od @ (np.linalg.inv(default) @ changed).astype(np.float32) + rng.normal(0, 0.01, 3).astype(np.float32)
 
 
-def _beyond_the_edge(size_px: int, rng: np.random.Generator) -> list[tuple[slice, slice]]:
-    """Strips of the sample that lie outside the image, at no, one or two sides."""
-    strips = []
-    for _ in range(rng.choice(3, p=[0.8, 0.15, 0.05])):
-        wide = int(rng.integers(4, size_px // 3))
-        span = slice(0, wide) if rng.random() < 0.5 else slice(size_px - wide, size_px)
-        strips.append((span, slice(None)) if rng.random() < 0.5 else (slice(None), span))
-    return strips
+def _frozen(od: np.ndarray, inside: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """`od` with the clear holes that ice crystals leave in fibres (`inside`): from a few to a sponge, 1 to 8 um wide."""
+    field = smooth_noise(rng, inside.shape, rng.uniform(1.5, 8)) + 0.4 * smooth_noise(rng, inside.shape, 60)
+    hole = inside & (field > rng.uniform(0.9, 2.2))
+    return np.where(hole[..., None], od * np.float32(rng.uniform(0.02, 0.3)), od)

@@ -20,6 +20,7 @@ from biopsy_analyzer.report.atomic import prepare_folder, write_bytes
 from biopsy_analyzer.report.result import Labels
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.slide import open_slide
+from biopsy_analyzer.training.calibration import write_diagram
 from biopsy_analyzer.training.draw.recipe import DIFFICULTIES, Difficulty
 from biopsy_analyzer.training.judge import Judged, Prediction, judge, prediction_of
 from biopsy_analyzer.training.marked import marked_picture
@@ -120,6 +121,8 @@ def _evaluate(
             progress("evaluate", number, count)
     evaluation = _whole(judged, per_image, models, settings, facts)
     if out is not None:
+        if evaluation["calibration"]:
+            write_diagram(evaluation["calibration"], Path(out) / "calibration.png", evaluation["note"])
         text = json.dumps(evaluation, indent=2, allow_nan=False)
         write_bytes(Path(out) / "evaluation.json", text.encode())
     return evaluation

@@ -44,6 +44,8 @@ def print_evaluation(evaluation: dict[str, Any], console: Console | None = None)
     for key, title in _CLASSES.items():
         if evaluation[key]:
             _print_classes(evaluation[key], title, console)
+    if evaluation["calibration"]:
+        _print_calibration(evaluation["calibration"], console)
     if evaluation["internal_nuclei"]:
         _print_figures(evaluation["internal_nuclei"]["figures"], "Internal nuclei, by matched fibre", console)
     _print_images(evaluation["images"], console)
@@ -68,6 +70,22 @@ def _print_figures(figures: dict[str, Any], title: str, console: Console) -> Non
     table = Table("", "value", title=title)
     for name, figure in figures.items():
         table.add_row(name.replace("_", " "), _text(figure))
+    console.print(table)
+
+
+def _print_calibration(part: dict[str, Any], console: Console) -> None:
+    columns = ("stated", "right", "calibration error (ECE)", "of calibrated calls")
+    table = Table("", *columns, title="Calibration of fibre states")
+    for name, title in (("calls", "called state"), ("sick", "sick")):
+        one = part[name]
+        by_chance = one["ece_if_calibrated"]
+        table.add_row(
+            title,
+            f"{one['stated']:.3f}",
+            f"{one['right']:.3f}",
+            _text(one["ece"]),
+            f"{by_chance['mean']:.3f}, 95 % below {by_chance['p95']:.3f}",
+        )
     console.print(table)
 
 

@@ -13,6 +13,7 @@ from biopsy_analyzer.report.result import Labels, Result
 from biopsy_analyzer.report.shown import fibre_class
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.training.agreement import MISSED, UNITS, match, named
+from biopsy_analyzer.training.calibration import P_COLUMNS
 from biopsy_analyzer.training.truth import Truth
 
 MARK_REACH_UM = 3.0
@@ -28,13 +29,15 @@ class Prediction:
     fibre_state: list[str] | None = None
     nucleus_type: list[str] | None = None
     internal_count: np.ndarray | None = None  # internal nuclei by fibre label
+    probability: np.ndarray | None = None  # (n + 1, 4) of FIBRE_STATES by fibre label
 
 
 @dataclass(frozen=True)
 class Judged:
     """The units (see `agreement`) of one image, and both label images on the truth's pixels; None: not judged.
 
-    `fibres` has truth_class, pred_class where states are known on both sides, and truth_internal, pred_internal where nuclei are.
+    `fibres` has truth_class, pred_class where states are known on both sides, with probabilities P_COLUMNS where they are stated, and
+    truth_internal, pred_internal where nuclei are.
     `nuclei` and `marks` have truth_class, pred_class where types are known.
     """
 
@@ -51,14 +54,16 @@ def prediction_of(result: Result) -> Prediction:
     """What an analysis found; no nuclei where the image is too coarse to show them."""
     fibres = result.fibres
     state = ["", *fibre_class(fibres)]
+    probability = np.vstack([np.full(len(P_COLUMNS), np.nan), fibres[list(P_COLUMNS)].to_numpy()])
     if result.slide.um_per_px > result.settings.segment.max_nucleus_um_per_px:
-        return Prediction(fibres=result.fibre_labels, fibre_state=state)
+        return Prediction(fibres=result.fibre_labels, fibre_state=state, probability=probability)
     return Prediction(
         fibres=result.fibre_labels,
         nuclei=result.nucleus_labels,
         fibre_state=state,
         nucleus_type=["", *result.nuclei["type"]],
         internal_count=np.array([0, *fibres.internal_nuclei_count]),
+        probability=probability,
     )
 
 
@@ -73,6 +78,8 @@ def judge(truth: Truth, found: Prediction, settings: Settings, error: str | None
         fibres = match(truth.fibres, fibre_pixels, ignore=truth.ignore, min_cut_px=settings.segment.min_fibre_um2 / px_um2)
         if truth.fibre_state is not None and found.fibre_state is not None:
             fibres = named(fibres, truth.fibre_state, found.fibre_state)
+            if found.probability is not None:
+                fibres[list(P_COLUMNS)] = found.probability[fibres.pred_id]
         if internal is not None and found.internal_count is not None:
             fibres = fibres.assign(truth_internal=internal[fibres.truth_id], pred_internal=found.internal_count[fibres.pred_id])
     if truth.nuclei is not None and nucleus_pixels is not None:

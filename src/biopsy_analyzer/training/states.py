@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
@@ -23,6 +23,7 @@ from biopsy_analyzer.classify.features import FEATURES, NUCLEAR_FEATURES, state_
 from biopsy_analyzer.classify.state_model import StateModel, save_state_model, two_sided
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.tables import FIBRE_STATES
+from biopsy_analyzer.training.calibration import P_COLUMNS, calibration, calibration_error
 
 STRENGTH = 1.0  # inverse of the L2 penalty, per standardised slope: scikit-learn's default
 FOLDS = 5
@@ -77,6 +78,10 @@ def fit_states(
         "temperature": temperature,
         "metrics": {
             "sections_left_out": figures(table, unseen / temperature),
+            "calibration_of_sections_left_out": {
+                "with_temperature": _calibrated_as(table, unseen / temperature),
+                "without_temperature": _calibrated_as(table, unseen),
+            },
             "real_images_left_out": leave_one_image_out(table, weight, temperature),
         },
         **(about or {}),
@@ -112,8 +117,15 @@ def figures(table: pd.DataFrame, logits: np.ndarray) -> dict[str, Any]:
         "auc_sick": float(roc_auc_score(sick, 1 - probability[:, 0])) if 0 < sick.sum() < len(sick) else None,
         "sick_found": f"{int((called[sick] > 0).sum())} of {int(sick.sum())}",
         "normal_called_sick": f"{int((called[~sick] > 0).sum())} of {int((~sick).sum())}",
-        "calibration_error": _calibration_error(probability.max(axis=1), truth == called),
+        "calibration_error": calibration_error(probability.max(axis=1), truth == called),
     }
+
+
+def _calibrated_as(table: pd.DataFrame, logits: np.ndarray) -> dict[str, Any] | None:
+    """Calibration of drawn and real fibres by their logits, intervals over sections; without the bins."""
+    probability = pd.DataFrame(softmax(logits, axis=1), columns=list(P_COLUMNS), index=table.index)
+    found = calibration(probability.assign(truth_class=table["truth"], image=table["section"]), by_image=True)
+    return found and {name: {key: value for key, value in part.items() if key != "bins"} for name, part in found.items()}
 
 
 def _fit(table: pd.DataFrame, weight: np.ndarray) -> StateModel:
@@ -193,10 +205,3 @@ def _codes(table: pd.DataFrame) -> np.ndarray:
 
 def _by_state(table: pd.DataFrame) -> dict[str, int]:
     return {state: int((table["truth"] == state).sum()) for state in FIBRE_STATES}
-
-
-def _calibration_error(probability: np.ndarray, right: np.ndarray) -> float:
-    """Mean distance between stated probability and share of right calls, over ten bins of probability (ECE)."""
-    which = np.minimum((probability * 10).astype(int), 9)
-    gaps = [abs(probability[which == b].mean() - right[which == b].mean()) * (which == b).mean() for b in np.unique(which)]
-    return float(np.sum(gaps))
