@@ -31,7 +31,6 @@ _OPTIONAL = {
     "openslide": "openslide-python and openslide-bin: MRXS, NDPI, SCN, BIF and others; pip install 'biopsy-analyzer[openslide]'",
     "napari": "napari, the viewer; pip install 'biopsy-analyzer[napari]'",
     "distributed": "Dask, batches on a cluster; pip install 'biopsy-analyzer[cluster]'",
-    "fhir": "fhir.resources, results as FHIR; pip install 'biopsy-analyzer[fhir]'",
     "highdicom": "highdicom, results as DICOM annotations; pip install 'biopsy-analyzer[dicom]'",
 }
 

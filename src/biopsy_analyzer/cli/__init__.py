@@ -12,7 +12,8 @@ import typer
 from biopsy_analyzer.cli.analyze import analyze
 from biopsy_analyzer.cli.batch import batch
 from biopsy_analyzer.cli.environment import doctor, settings
-from biopsy_analyzer.cli.feed import schema
+from biopsy_analyzer.cli.feed import fhir, schema
+from biopsy_analyzer.cli.report import report
 from biopsy_analyzer.cli.slides import info
 from biopsy_analyzer.cli.training import draw, evaluate, train
 
@@ -25,10 +26,12 @@ app = typer.Typer(
 for command in (
     analyze,
     batch,
+    report,
     info,
     doctor,
     settings,
     schema,
+    fhir,
     draw,
     train,
     evaluate,

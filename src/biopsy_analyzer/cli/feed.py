@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from biopsy_analyzer.escaping import for_terminal
 from biopsy_analyzer.terminal import errors_in_one_line, write_out
+
+
+class Release(StrEnum):
+    """Releases of FHIR that are written."""
+
+    R5 = "R5"
+    R4B = "R4B"
 
 
 def schema(
@@ -20,3 +29,14 @@ def schema(
         from biopsy_analyzer.report.scores_json import SCHEMA_VERSION
 
         write_out(json.dumps(scores_schema(version or SCHEMA_VERSION), indent=1))
+
+
+def fhir(
+    folder: Annotated[Path, typer.Argument(metavar="RESULT", help="A result folder, which holds scores.json.")],
+    release: Annotated[Release, typer.Option(help="Release of FHIR.")] = Release.R5,
+) -> None:
+    """Write a result as a FHIR Bundle: RESULT/fhir.json."""
+    with errors_in_one_line(folder.name or str(folder), folder):
+        from biopsy_analyzer.feed.fhir import write_fhir
+
+        write_out(for_terminal(str(write_fhir(folder, release.value))))
