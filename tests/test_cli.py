@@ -49,7 +49,8 @@ def test_a_section_is_analysed(plan: Plan, models: Path, tmp_path: Path) -> None
     assert json.loads(done.stdout) == json.loads((folder / "scores.json").read_text())
     assert json.loads(done.stdout)["slide"]["um_per_px_source"] == "given"
     tables = [f"{name}.{kind}" for name in ("clusters", "fibres", "nuclei") for kind in ("csv", "parquet")]
-    assert sorted(os.listdir(folder)) == sorted([*tables, "labels.ome.zarr", "objects.geojson", "overlay.png", "scores.json"])
+    others = ["labels.ome.zarr", "objects.geojson", "overlay.png", "pictures.parquet", "report.html", "scores.json"]
+    assert sorted(os.listdir(folder)) == sorted([*tables, *others])
 
 
 def test_the_summary_is_short_and_says_for_what_use(plan: Plan, models: Path, tmp_path: Path) -> None:

@@ -62,7 +62,8 @@ def test_all_files_are_there_and_written_twice_the_same(result: Result, tmp_path
     folder = write_result(result, tmp_path)
     assert folder == tmp_path / "section_a"
     tables = [f"{name}.{kind}" for name in ("clusters", "fibres", "nuclei") for kind in ("csv", "parquet")]
-    assert sorted(os.listdir(folder)) == sorted([*tables, "labels.ome.zarr", "objects.geojson", "overlay.png", "scores.json"])
+    others = ["labels.ome.zarr", "objects.geojson", "overlay.png", "pictures.parquet", "report.html", "scores.json"]
+    assert sorted(os.listdir(folder)) == sorted([*tables, *others])
     before = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     write_result(result, tmp_path)
     assert {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before

@@ -36,6 +36,6 @@ def analyze(
             write_out(json.dumps(analysed.document, indent=2, allow_nan=False))  # ASCII, whatever the terminal's encoding
         elif not quiet:
             folder = for_terminal(str(analysed.folder))
-            write_out(f"{summary_text(analysed.document)}\n  {folder}/: scores.json, tables, objects.geojson, overlay.png")
+            write_out(f"{summary_text(analysed.document)}\n  {folder}/: report.html, scores.json, tables, objects.geojson, overlay.png")
         if analysed.refusal:
             raise SlideError(analysed.refusal)

@@ -12,6 +12,7 @@ from biopsy_analyzer.errors import OutputError
 from biopsy_analyzer.escaping import for_terminal
 from biopsy_analyzer.report.atomic import prepare_folder, write_bytes
 from biopsy_analyzer.report.geojson import feature_collection, to_bytes
+from biopsy_analyzer.report.html import write_report_of
 from biopsy_analyzer.report.labels import write_labels
 from biopsy_analyzer.report.outlines import cluster_outlines, outlines, without_stairs
 from biopsy_analyzer.report.overlay import Ringed, draw_overlay
@@ -23,7 +24,7 @@ __all__ = ["Result", "write_result"]
 
 
 def write_result(result: Result, folder: Path | str) -> Path:
-    """Write `folder`/<slide id>/ with scores.json, the tables, objects.geojson, labels.ome.zarr and overlay.png; gives that folder.
+    """Write `folder`/<slide id>/ with scores.json, tables, objects.geojson, labels.ome.zarr, pictures and report.html; gives that folder.
 
     Each file is whole or not there. scores.json goes first and comes back last: where it stands, all other files are of the same
     analysis. OutputError when the folder can't be written or the disk is full.
@@ -41,8 +42,10 @@ def write_result(result: Result, folder: Path | str) -> Path:
         objects = feature_collection(result.slide.sha256, result.slide.um_per_px, fibres, nuclei, clusters)
         write_bytes(folder / "objects.geojson", to_bytes(objects))
         write_labels(result.fibre_labels, result.nucleus_labels, folder)
+        document = scores_document(result)
+        write_report_of(result, document, {"fibre": fibre_rings, "nucleus": nucleus_rings, "cluster": cluster_rings}, folder)
         write_bytes(folder / "overlay.png", overlay.result())
-    write_bytes(folder / "scores.json", to_text(scores_document(result)).encode("utf-8"))
+    write_bytes(folder / "scores.json", to_text(document).encode("utf-8"))
     return folder
 
 

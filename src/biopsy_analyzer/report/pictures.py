@@ -12,10 +12,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from biopsy_analyzer.errors import OutputError, ResultError
+from biopsy_analyzer.canvas import picture_grid
+from biopsy_analyzer.errors import OutputError, ResultError, UsageError
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.report.atomic import write_bytes
+from biopsy_analyzer.report.crops import cut_crops
 from biopsy_analyzer.report.result import Crop, Picture
+from biopsy_analyzer.report.saved import Saved
+from biopsy_analyzer.settings import TissueSettings
+from biopsy_analyzer.slide import Slide
+from biopsy_analyzer.tissue.mask import find_tissue
 
 FILE = "pictures.parquet"
 SECTION_PX = 1400  # longer side; fills a desktop window, and a printed page at 200 dpi
@@ -70,6 +76,16 @@ def write_pictures(shots: Iterable[Shot], folder: Path) -> None:
     buffer = io.BytesIO()
     pd.DataFrame(rows, columns=list(names)).to_parquet(buffer, index=False)
     write_bytes(folder / FILE, buffer.getvalue())
+
+
+def take_pictures(slide: Slide, saved: Saved) -> None:
+    """Write pictures.parquet of a saved result anew, from its slide; UsageError where it is another slide."""
+    if slide.sha256 != saved.document["slide"]["sha256"]:
+        wanted = saved.document["slide"]["file_name"]
+        raise UsageError(f"{slide.file_name} is not the slide of {saved.folder}: their SHA-256 differ. Give {wanted}")
+    grid = picture_grid(slide.grid(), find_tissue(slide, TissueSettings(**saved.document["settings"]["tissue"])))
+    crops = cut_crops(slide, saved.fibres, saved.nuclei, saved.clusters)
+    write_pictures(compress(Picture(slide.read(grid), grid), crops), saved.folder)
 
 
 def read_pictures(folder: Path) -> list[Shot]:

@@ -1,0 +1,106 @@
+"""Close-ups by class, the surest calls first: outlined, with number, probability and reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.report.crops import PER_END
+from biopsy_analyzer.report.html.material import Material
+from biopsy_analyzer.report.html.render import data_uri
+from biopsy_analyzer.report.html.svg import closed_path, marks_path
+from biopsy_analyzer.report.html.words import CLASSES
+from biopsy_analyzer.report.legend import scale_bar_um
+from biopsy_analyzer.report.palette import NUCLEUS_MARKERS
+from biopsy_analyzer.report.pictures import Shot
+from biopsy_analyzer.report.shown import fibre_class
+
+UNITS_PER_UM = 5
+MARK_UM = 1.6
+
+
+def closeup_groups(material: Material) -> list[dict[str, Any]]:
+    """A group for each class that has close-ups, in the order of `CLASSES`.
+
+    An object stands under the class that the tables say now, which after corrections may not be that for which it was cut.
+    """
+    tables = {
+        "fibre": material.fibres.assign(shown=fibre_class(material.fibres)).set_index("fibre_id"),
+        "nucleus": material.nuclei.assign(shown=material.nuclei["type"]).set_index("nucleus_id"),
+        "cluster": material.clusters.assign(shown="cluster").set_index("cluster_id"),
+    }
+    members: dict[str, list[dict[str, Any]]] = {name: [] for name in CLASSES}
+    for shot in material.shots[1:]:
+        if shot.id in tables[shot.kind].index:  # corrections may have taken it away
+            row = tables[shot.kind].loc[shot.id]
+            if row["shown"] in members:
+                members[row["shown"]].append(_closeup(material, shot, row))
+    return [
+        {"key": name, "title": title, "total": _total(tables, name), "closeups": _ranked(name, members[name])}
+        for name, title in CLASSES.items()
+        if members[name]
+    ]
+
+
+def _total(tables: dict[str, pd.DataFrame], name: str) -> int:
+    return sum(int((table["shown"] == name).sum()) for table in tables.values())
+
+
+def _ranked(name: str, closeups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The surest first, then the least sure, each told which it is; what was not called, and clusters, have no such ends."""
+    ordered = sorted(closeups, key=lambda c: (-c["probability"], c["id"]))
+    ends = name not in ("unassessable", "cluster")
+    return [{**closeup, "end": ("surest" if place < PER_END else "least sure") if ends else ""} for place, closeup in enumerate(ordered)]
+
+
+def _closeup(material: Material, shot: Shot, row: pd.Series) -> dict[str, Any]:
+    grid = shot.grid
+    edge_um = grid.shape[0] * grid.um_per_px
+    ring = material.rings[shot.kind].get(shot.id)
+    name = row["shown"] if shot.kind != "cluster" else f"cluster-{row['kind']}"
+    return {
+        "key": f"{shot.kind}-{shot.id}",
+        "title": f"{shot.kind} {shot.id}",
+        "id": shot.id,
+        "class": name,
+        "uri": data_uri(shot.jpeg, "jpeg"),
+        "view": round(edge_um * UNITS_PER_UM),
+        "outline": "" if ring is None else closed_path(_units(ring, grid), 0.5),
+        "marks": _marks(material.nuclei, shot),
+        "bar_um": scale_bar_um(edge_um / 3),
+        "probability": float(row["probability"]),
+        "reason": row["reason"],
+        "facts": _facts(shot.kind, row),
+    }
+
+
+def _units(yx_um: np.ndarray, grid: PixelGrid) -> np.ndarray:
+    return (yx_um - np.asarray(grid.origin_um)) * UNITS_PER_UM
+
+
+def _marks(nuclei: pd.DataFrame, shot: Shot) -> list[dict[str, Any]]:
+    """The cells within the window, but for the close-up of a single cell, which is left free."""
+    if shot.kind == "nucleus":
+        return []
+    where = _units(nuclei[["y_um", "x_um"]].to_numpy(), shot.grid)
+    edge = shot.grid.shape[0] * shot.grid.um_per_px * UNITS_PER_UM
+    inside = np.all((where >= 0) & (where < edge), axis=1)
+    here, types = where[inside], nuclei["type"].to_numpy()[inside]
+    radius = max(MARK_UM * UNITS_PER_UM, edge / 90)
+    paths = {name: marks_path(here[types == name], marker.corners, radius) for name, marker in NUCLEUS_MARKERS.items()}
+    return [{"class": n, "path": p, "dot": NUCLEUS_MARKERS[n].corners > 4, "width": 2 * radius} for n, p in paths.items() if p]
+
+
+def _facts(kind: str, row: pd.Series) -> list[str]:
+    if kind == "fibre":
+        facts = [f"least diameter {row['min_feret_um']:.0f} µm" + (", cut by the image's edge" if row["touches_border"] else "")]
+        if row["state"] != row["shown"]:
+            facts.append(f"likeliest: {row['state']}")
+        return facts
+    if kind == "nucleus":
+        place = "between the fibres" if not row["fibre_id"] else f"in fibre {row['fibre_id']}"
+        return [place]
+    return [f"{row['kind']}, {row['cells']} cells"]

@@ -1,0 +1,94 @@
+"""What stands on a slide's page, gathered from its material."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from biopsy_analyzer.report.html.closeups import closeup_groups
+from biopsy_analyzer.report.html.figures import axis_figure, size_figure
+from biopsy_analyzer.report.html.maps import density_maps, ramp_css
+from biopsy_analyzer.report.html.material import Material
+from biopsy_analyzer.report.html.render import MINUS, interval, number, percent, render
+from biopsy_analyzer.report.html.section import section_figure
+from biopsy_analyzer.report.html.words import ACCURACY, PATTERNS, STATUS
+from biopsy_analyzer.score.axes import saturate
+from biopsy_analyzer.settings import Settings
+
+FLOORS = {"necrosis": ("necrosis_floor", "necrosis_half"), "inflammation": ("inflammation_floor_per_mm2", "inflammation_half_per_mm2")}
+
+
+def slide_page(material: Material) -> bytes:
+    """report.html: one file without requests to anywhere; the same material gives the same bytes."""
+    document = material.document
+    refused = document["status"] == "refused"
+    groups = closeup_groups(material)
+    return render(
+        "slide.html.j2",
+        document=document,
+        status=STATUS[document["status"]],
+        pattern=PATTERNS[document["pattern"]["label"]],
+        refused=refused,
+        axes=[] if refused else [_axis(document, name) for name in ("necrosis", "regeneration", "inflammation")],
+        balance=None if refused else _balance(document),
+        section=section_figure(material),
+        groups=groups,
+        shown_closeups={closeup["key"] for group in groups for closeup in group["closeups"]},
+        sizes=None if refused else size_figure(material.fibres),
+        maps=density_maps(material),
+        ramp=ramp_css(),
+        evidence=document.get("evidence"),
+        changed=changed_settings(document["settings"]),
+        accuracy=ACCURACY,
+    )
+
+
+def _axis(document: dict[str, Any], name: str) -> dict[str, Any]:
+    """One axis 0..1, its parts below the level of activity and below what false calls alone may give marked."""
+    axis, settings = document["scores"][name], document["settings"]["score"]
+    floor = None
+    if name in FLOORS:
+        quantity, half = FLOORS[name]
+        floor = float(saturate(settings[quantity], settings[half]))
+    kind = "number" if name == "inflammation" else "percent"
+    figure = axis_figure(0.0, 1.0, axis["value"], axis["ci95"], [] if floor is None else [floor], 0.25)
+    value, ci95 = "not assessed" if axis["value"] is None else f"{axis['value']:.2f}", interval(axis["ci95"], "axis")
+    measured, measured_ci95 = axis["measured"], axis["measured_ci95"]
+    return {
+        "name": name,
+        "value": value,
+        "ci95": ci95,
+        "grade": axis.get("grade"),
+        "measured": None if measured is None else percent(measured) if kind == "percent" else number(measured),
+        "measured_ci95": interval(measured_ci95, kind),
+        "unit": axis["unit"],
+        "floor": floor,
+        "figure": figure,
+        "label": f"{name} {value}" + (f", 95 % interval {ci95}" if ci95 else "") + ", on an axis from 0 to 1",
+    }
+
+
+def _balance(document: dict[str, Any]) -> dict[str, Any]:
+    axis, margin = document["scores"]["balance"], document["settings"]["score"]["balance_margin"]
+    value = "not assessed" if axis["value"] is None else f"{axis['value']:+.2f}".replace("-", MINUS)
+    crossed = axis["ci95"] is not None and any(axis["ci95"][0] < border < axis["ci95"][1] for border in (-margin, margin))
+    ci95 = interval(axis["ci95"], "axis")
+    return {
+        "value": value,
+        "ci95": ci95,
+        "margin": margin,
+        "crossed": crossed,
+        "figure": axis_figure(-1.0, 1.0, axis["value"], axis["ci95"], [-margin, margin], 0.5),
+        "label": f"balance {value}" + (f", 95 % interval {ci95}" if ci95 else "") + ", from -1 inflammation to 1 necrosis",
+    }
+
+
+def changed_settings(settings: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """(name, value, default) of the settings that are not this version's defaults."""
+    defaults = Settings().model_dump(mode="json")
+    return [
+        (f"{group}.{name}", value, defaults.get(group, {}).get(name, "none"))
+        for group, values in settings.items()
+        if isinstance(values, dict)
+        for name, value in values.items()
+        if value != defaults.get(group, {}).get(name)
+    ]
