@@ -19,6 +19,7 @@ from biopsy_analyzer.corrections.measuring import Measuring
 from biopsy_analyzer.errors import ResultError, UsageError
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.report.labels import read_labels
+from biopsy_analyzer.report.outlines import outlines
 from biopsy_analyzer.report.saved import Saved, read_saved
 from biopsy_analyzer.score import Scores, score
 from biopsy_analyzer.score.intervals import _occupied as occupied
@@ -105,9 +106,24 @@ class Corrections:
     def scores(self) -> Scores:
         """The scores of the corrected section."""
         if self._scores is None:
-            tables = self.fibres, self.nuclei, self.clusters
-            self._scores = score(*tables, self.tissue_area_mm2, self._settings, self._nuclei_assessed)
+            self._scores = self.scored(self.fibres, self.nuclei, self.clusters, self.tissue_area_mm2)
         return self._scores
+
+    def scored(self, fibres: pd.DataFrame, nuclei: pd.DataFrame, clusters: pd.DataFrame, tissue_area_mm2: float) -> Scores:
+        """Any tables scored with the settings of this analysis."""
+        return score(fibres, nuclei, clusters, tissue_area_mm2, self._settings, self._nuclei_assessed)
+
+    def outline(self, fibre: int) -> np.ndarray:
+        """Corners (k, 2) in um of a fibre as it is now; UsageError where there is none."""
+        row = self._book.rows("fibres", [fibre])
+        labels = self.labels["fibres"]
+        box = labels.around(row[["y_um", "x_um"]].to_numpy(), float(row["max_feret_um"].iloc[0]))
+        return outlines((labels.read(box) == fibre).astype(np.int32), labels.grid_of(box))[0]
+
+    def reshaped(self) -> set[int]:
+        """Fibres whose outline is not the machine's."""
+        now, machine = (table.set_index("fibre_id")[["y_um", "x_um", "area_um2"]] for table in (self.fibres, self.saved.fibres))
+        return set(now.index[~(now == machine.reindex(now.index)).all(axis=1)])
 
     @property
     def edits(self) -> list[dict[str, Any]]:

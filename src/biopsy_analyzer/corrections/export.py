@@ -1,0 +1,95 @@
+"""The corrected section as a result folder of its own, corrected/ beside the machine's files, which stay as they are."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from biopsy_analyzer.corrections.section import Corrections
+from biopsy_analyzer.errors import ResultError
+from biopsy_analyzer.report.atomic import prepare_folder, write_bytes
+from biopsy_analyzer.report.geojson import feature_collection, to_bytes
+from biopsy_analyzer.report.labels import write_labels
+from biopsy_analyzer.report.outlines import cluster_outlines
+from biopsy_analyzer.report.result import Labels
+from biopsy_analyzer.report.scores_json import ScoresDocument, to_text
+from biopsy_analyzer.report.tables_io import write_table
+
+FOLDER = "corrected"
+
+
+def export(corrections: Corrections) -> Path:
+    """Write the corrected tables, scores.json, objects.geojson, label images and report into corrected/; gives that folder.
+
+    Each file is whole or not there; scores.json goes first and comes back last, so where it stands all belong together. A repeated
+    export replaces it. OutputError where it can't be written; ResultError where the machine's objects.geojson is damaged.
+    """
+    folder = corrections.saved.folder / FOLDER
+    prepare_folder(folder, last_file="scores.json")
+    fibres, nuclei, clusters = corrections.fibres, corrections.nuclei, corrections.clusters
+    for name, table in (("fibres", fibres), ("nuclei", nuclei), ("clusters", clusters)):
+        write_table(table, folder, name)
+    rings = {kind: _rings(corrections, kind, table) for kind, table in (("fibres", fibres), ("nuclei", nuclei))}
+    of_clusters = cluster_outlines(rings["nuclei"], nuclei["cluster_id"].to_numpy(), len(clusters))
+    slide = corrections.saved.document["slide"]
+    objects = feature_collection(
+        slide["sha256"], slide["um_per_px"], (fibres, rings["fibres"]), (nuclei, rings["nuclei"]), (clusters, of_clusters)
+    )
+    write_bytes(folder / "objects.geojson", to_bytes(objects))
+    edited = {kind: Labels(labels.pixels, labels.grid) for kind, labels in corrections.labels.items()}  # type: ignore[arg-type]
+    write_labels(edited["fibres"], edited["nuclei"], folder)
+    pictures = corrections.saved.folder / "pictures.parquet"
+    if pictures.exists():
+        shutil.copyfile(pictures, folder / pictures.name)
+    write_bytes(folder / "scores.json", to_text(corrected_document(corrections)).encode("utf-8"))
+    return folder
+
+
+def corrected_document(corrections: Corrections) -> dict[str, Any]:
+    """scores.json of the corrected section: the machine's, with the scores of now and what was corrected by whom."""
+    saved, scores = corrections.saved, corrections.scores()
+    document = saved.document | scores.model_dump(mode="json")
+    document["quality"] = document["quality"] | {"tissue_area_mm2": corrections.tissue_area_mm2}
+    document["warnings"] = list(dict.fromkeys([*scores.warnings, *_notes(corrections)]))
+    kinds = Counter(line["edit"] for line in corrections.edits)
+    document["corrections"] = {
+        "edits": len(corrections.edits),
+        "kinds": dict(sorted(kinds.items())),
+        "by": sorted({line["who"] for line in corrections.edits}),
+        "last_utc": corrections.journal.lines[-1]["utc"] if corrections.journal.lines else None,
+        "unmeasured_fibres": int(corrections.fibres.set_index("fibre_id").loc[sorted(corrections.reshaped()), "eosin_od"].isna().sum()),
+        "journal_sha256": corrections.journal.sha256,
+    }
+    return ScoresDocument.model_validate(document).model_dump(mode="json")
+
+
+def _notes(corrections: Corrections) -> list[str]:
+    """Warnings of the analysis that come from elsewhere than the scores (memory that ran out, say) and hold as before."""
+    saved = corrections.saved
+    own = corrections.scored(saved.fibres, saved.nuclei, saved.clusters, saved.document["quality"]["tissue_area_mm2"])
+    return [warning for warning in saved.document["warnings"] if warning not in own.warnings]
+
+
+def _rings(corrections: Corrections, kind: str, table: pd.DataFrame) -> list[np.ndarray]:
+    """Outlines (k, 2) in um in the order of `table`: the machine's, but for fibres whose outline was changed."""
+    names = {"fibres": ("Fibre", "fibre_id"), "nuclei": ("Nucleus", "nucleus_id")}
+    name, id_column = names[kind]
+    machine = _machine_rings(corrections.saved.folder / "objects.geojson", name, corrections.saved.document["slide"]["um_per_px"])
+    ids = table[id_column].tolist()
+    changed = corrections.reshaped() if kind == "fibres" else set()
+    return [corrections.outline(i) if i in changed or i not in machine else machine[i] for i in ids]
+
+
+def _machine_rings(path: Path, name: str, um_per_px: float) -> dict[int, np.ndarray]:
+    try:
+        features = json.loads(path.read_bytes())["features"]
+        own = [f for f in features if f["properties"]["name"].startswith(f"{name} ")]
+        return {int(f["properties"]["name"].split()[1]): np.array(f["geometry"]["coordinates"][0])[:-1, ::-1] * um_per_px for f in own}
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise ResultError(f"{path}: damaged or missing ({error}); analyse the section again") from error

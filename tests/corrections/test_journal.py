@@ -1,0 +1,156 @@
+"""The journal: whole after a kill, refused where it is damaged or not this analysis' own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from biopsy_analyzer.corrections import Corrections
+from biopsy_analyzer.corrections.journal import Journal, standing
+from biopsy_analyzer.errors import OlderResult, OutputError, ResultError, UsageError
+from biopsy_analyzer.report.saved import read_saved
+
+ENDLESS = """
+import sys
+from pathlib import Path
+from biopsy_analyzer.corrections import Corrections
+corrections = Corrections.open(Path(sys.argv[1]), who="reader")
+states = ["necrotic", "normal", "regenerating"]
+for number in range(100_000):
+    corrections.set_state([1 + number % 80], states[number % 3])
+    print(number + 1, flush=True)
+"""
+
+
+def hashes(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != "corrections.jsonl"}
+
+
+def test_a_killed_process_loses_no_edit_that_it_confirmed(folder):
+    """A real process edits as fast as it can and is killed with no chance to tidy up; the machine's own files are untouched."""
+    machine = hashes(folder)
+    command, confirmed = [sys.executable, "-c", ENDLESS, str(folder)], 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            confirmed = int(line)
+            if confirmed >= 7:
+                break
+        os.killpg(process.pid, signal.SIGKILL)
+        confirmed = max([confirmed, *(int(line) for line in process.stdout.read().split())])
+    again = Corrections.open(folder)
+    assert len(again.edits) in (confirmed, confirmed + 1)  # one may have been saved and not yet confirmed
+    assert again.edits[0] | {"utc": ""} == {"n": 1, "utc": "", "who": "reader", "edit": "state", "fibres": [1], "state": "necrotic"}
+    assert hashes(folder) == machine
+
+
+@pytest.mark.parametrize("cut", [1, 20, 60])
+def test_a_torn_last_line_is_dropped_and_written_over(folder, cut):
+    corrections = Corrections.open(folder, who="a")
+    corrections.set_state([1], "necrotic")
+    corrections.set_state([2], "necrotic")
+    path = folder / "corrections.jsonl"
+    path.write_bytes(path.read_bytes()[:-cut])
+    again = Corrections.open(folder, who="b")
+    assert again.journal.torn
+    assert [line["fibres"] for line in again.edits] == [[1]]
+    again.set_state([3], "regenerating")
+    assert [line["fibres"] for line in Corrections.open(folder).edits] == [[1], [3]]
+    assert [json.loads(line).get("who") for line in path.read_text().splitlines()] == [None, "a", "b"]
+
+
+def test_a_head_cut_off_is_begun_anew(folder):
+    Corrections.open(folder).set_state([1], "necrotic")
+    path = folder / "corrections.jsonl"
+    path.write_bytes(path.read_bytes()[:30])
+    again = Corrections.open(folder)
+    again.set_state([2], "normal")
+    assert [line["fibres"] for line in Corrections.open(folder).edits] == [[2]]
+
+
+def test_two_windows_on_one_result_do_not_mix(folder):
+    one, other = Corrections.open(folder), Corrections.open(folder)
+    one.set_state([1], "necrotic")
+    before = other.fibres
+    with pytest.raises(OutputError, match="another window"):
+        other.set_state([2], "necrotic")
+    assert other.fibres.equals(before)
+    assert not other.can_undo
+    one.set_state([3], "necrotic")
+    assert len(Corrections.open(folder).edits) == 2
+
+
+def test_what_cannot_be_saved_is_not_done(folder):
+    """A folder where the journal should lie: nothing can be appended."""
+    corrections = Corrections.open(folder)
+    (folder / "corrections.jsonl").mkdir()
+    scores, fibres = corrections.scores(), corrections.fibres
+    with pytest.raises(OutputError, match="can't be saved"):
+        corrections.set_state([1], "necrotic")
+    assert corrections.fibres.equals(fibres)
+    assert corrections.scores() == scores
+
+
+def broken(path: Path, number: int, content: str) -> None:
+    lines = path.read_text().splitlines()
+    lines[number] = content
+    path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("number", "content", "error", "said"),
+    [
+        (1, "{half", ResultError, "line 2 is damaged"),
+        (1, "[]", ResultError, "line 2 is damaged"),
+        (0, "{}", ResultError, "no head"),
+        (0, '{"journal": "biopsy-analyzer corrections", "version": "9", "result": ""}', OlderResult, "version '9'"),
+        (0, '{"journal": "biopsy-analyzer corrections", "version": "1.0", "result": "ab"}', ResultError, "another analysis"),
+        (1, '{"n": 1, "edit": "state", "fibres": [9999], "state": "normal"}', ResultError, "edit 1"),
+    ],
+)
+def test_a_damaged_or_foreign_journal_is_refused_in_one_line(folder, number, content, error, said):
+    corrections = Corrections.open(folder)
+    corrections.set_state([1], "necrotic")
+    corrections.set_state([2], "necrotic")
+    broken(folder / "corrections.jsonl", number, content)
+    with pytest.raises(error, match=said) as refused:
+        Corrections.open(folder)
+    assert "\n" not in str(refused.value)
+
+
+def test_scoring_anew_does_not_part_journal_and_result(folder):
+    Corrections.open(folder).set_state([1], "necrotic")
+    path = folder / "scores.json"
+    path.write_text(path.read_text().replace('"intended_use"', ' "intended_use"'))
+    assert len(Corrections.open(folder).edits) == 1
+
+
+def test_another_slide_is_refused(folder, tmp_path, slide):
+    path = tmp_path / "other.png"
+    path.write_bytes(slide.path.read_bytes() + b"\0")
+    from biopsy_analyzer.slide import open_slide
+
+    with open_slide(path, um_per_px=0.5) as other, pytest.raises(UsageError, match="not the slide"):
+        Corrections.open(folder, slide=other)
+
+
+def test_what_stands_after_undo_and_redo():
+    lines = [{"edit": name} for name in ("a", "b", "undo", "undo", "redo", "c", "undo")]
+    done, undone = standing(lines)
+    assert [line["edit"] for line in done] == ["a"]
+    assert [line["edit"] for line in undone] == ["c"]
+    assert standing([]) == ([], [])
+
+
+def test_the_sum_of_a_journal_is_that_of_its_file(folder):
+    journal = Journal(read_saved(folder))
+    assert journal.sha256.startswith("e3b0c442")  # of nothing
+    journal.append({"edit": "state"}, "x")
+    assert journal.path.stat().st_size > 100
+    assert not journal.sha256.startswith("e3b0c442")
