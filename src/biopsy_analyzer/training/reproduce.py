@@ -42,10 +42,11 @@ REAL_SOURCES = {
 """What the real images are and whose, for the cards."""
 
 BANKS: dict[str, tuple[Focus | None, float]] = {
-    "drawn": (None, 0.45),
-    "infiltrated": ("infiltrate", 0.15),
-    "damaged": ("damage", 0.15),
-    "torn": ("tear", 0.15),
+    "drawn": (None, 0.4),
+    "infiltrated": ("infiltrate", 0.12),
+    "damaged": ("damage", 0.14),
+    "torn": ("tear", 0.14),
+    "vessels": ("vessels", 0.1),
 }
 """The drawn banks: what they show, and the share of all samples that each gives; real images get the rest."""
 
@@ -88,14 +89,14 @@ def train_network(
 def prepare_banks(folder: Path, kind: str, *, patches: int, seed: int, workers: int, real: Real | None) -> dict[Path, float]:
     """The banks that a network learns from, and the share of its samples that each gives.
 
-    An eighth of the patches each holds a dense infiltrate, packed and damaged fibres, or cracks: what is found worst otherwise.
+    A tenth of the patches each holds a dense infiltrate, packed and damaged fibres, cracks, or vessels: what is read worst otherwise.
     `real` adds a further share: outlined muscle for the fibres, the Data Science Bowl's nuclei for the nuclei.
     """
-    some = max(2, patches // 8)
+    some = max(2, patches // 10)
     first = seed
     for name, (focus, _) in BANKS.items():
         if not (folder / name / "bank.json").exists():
-            write_bank(folder / name, patches - 3 * some if focus is None else some, first, workers=workers, focus=focus)
+            write_bank(folder / name, patches - (len(BANKS) - 1) * some if focus is None else some, first, workers=workers, focus=focus)
         first += patches
     banks = {folder / name: share for name, (_, share) in BANKS.items()}
     if real is None:

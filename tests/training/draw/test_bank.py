@@ -54,4 +54,5 @@ def test_what_a_bank_is_for_is_in_its_patches(tmp_path):
     assert sick["damage"] > 2 * sick["None"]
     assert fibres["damage"] > fibres["None"]
     assert stained["tear"] < stained["None"]
+    assert fibres["vessels"] < fibres["None"]
     assert fibres["tear"] == fibres["None"]  # a crack through a fibre doesn't divide it

@@ -23,9 +23,10 @@ SHARES = (0.15, 0.55, 0.3)  # clean, usual, hard
 _FILES = {"fibres": np.uint16, "nuclei": np.uint16, "states": np.uint8, "kinds": np.uint8, "ignore": np.bool_}
 
 
-Focus = Literal["infiltrate", "damage", "tear"]
+Focus = Literal["infiltrate", "damage", "tear", "vessels"]
 """What every patch of a bank shows, each a thing that a network gets wrong first: a dense infiltrate, taken for fibres; fibres of which
-many are damaged, packed with hardly any endomysium between and often small, merged or missed; cracks, taken for borders of fibres."""
+many are damaged, packed with hardly any endomysium between and often small, merged or missed; cracks, taken for borders of fibres;
+vessels, nerves and spindles, taken for fibres."""
 
 
 def write_bank(folder: Path, count: int, seed: int, patch_px: int = 512, workers: int = 1, focus: Focus | None = None) -> None:
@@ -53,6 +54,10 @@ def _focused(rng: np.random.Generator, recipe: Recipe, focus: Focus) -> Recipe:
         return replace(recipe, infiltrate_share=rng.uniform(0.2, 0.65), islands=rng.uniform(0.1, 0.7))
     if focus == "tear":
         return replace(recipe, artefacts=recipe.artefacts | {"tear"})
+    if focus == "vessels":
+        return replace(
+            recipe, structures={"vessel": int(rng.integers(2, 6)), "nerve": int(rng.integers(0, 2)), "spindle": int(rng.integers(0, 2))}
+        )
     shares = rng.dirichlet(np.full(len(STAGES), 0.7)) * rng.uniform(0.25, 0.9)
     return replace(
         recipe,
