@@ -14,6 +14,7 @@ import numpy as np
 
 from biopsy_analyzer.errors import BiopsyAnalyzerError, NotASlide
 from biopsy_analyzer.slide.forks import renew_after_fork
+from biopsy_analyzer.slide.jpeg import check_jpeg
 from biopsy_analyzer.slide.kind import files_in, is_dicom
 from biopsy_analyzer.slide.pixel_size import Stated
 from biopsy_analyzer.slide.plain import digest
@@ -99,6 +100,7 @@ def _tile(data: Any, row: int, column: int) -> np.ndarray | None:
     if data.transfer_syntax == JPEG_BASELINE and data.samples_per_pixel == 3:
         stored = "RGB" if data.photometric_interpretation == "RGB" else "YCBCR"
         frame = data.get_encoded_tile(at, plane, path)
+        check_jpeg(frame, (data.tile_size.height, data.tile_size.width))
         pixels: np.ndarray = imagecodecs.jpeg8_decode(frame, colorspace=stored, outcolorspace="RGB")
     else:
         pixels = np.asarray(data.get_decoded_tile(at, plane, path).convert("RGB"))

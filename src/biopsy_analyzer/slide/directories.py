@@ -6,6 +6,8 @@ import struct
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+import numpy as np
+
 from biopsy_analyzer.errors import NotASlide
 
 MAX_DIRECTORIES = 1000  # whole slides have about ten
@@ -13,6 +15,10 @@ MAX_ENTRIES = 4096
 MAX_TEXT = 4 * 2**20  # longest description that is looked into; Philips slides carry their label in it
 PUBLIC_TAGS = 32768  # private ones above may hold anything
 TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+STORED = ((324, 325), (273, 279))  # offsets and byte counts of tiles, of strips
+SAMPLED = 64  # tiles whose beginnings are looked at: an unfinished copy has zeros there
+ZERO_RUN = 16  # bytes; no compressed tile begins with so many zeros
+MAX_EMPTY_SHARE = 0.01  # of the sample, and one: a single bad tile is counted when it is read
 DESCRIPTION, SOFTWARE, XMP, COMPRESSION, NDPI = 270, 305, 700, 259, 65420
 
 
@@ -39,7 +45,8 @@ class FirstDirectory(NamedTuple):
 def check_directories(path: Path) -> FirstDirectory:
     """The vendor's marks in the first directory.
 
-    NotASlide if a directory of the chain, or a public value in it, lies outside the file; if they run in a circle or are too many.
+    NotASlide if a directory of the chain, a public value in it, or a tile lies outside the file; if directories run in a circle or are
+    too many; if many compressed tiles begin with zeros. Of NDPI, whose offsets above 4 GB only its readers know, the chain alone.
     """
     size = path.stat().st_size
     with open(path, "rb") as file:
@@ -62,6 +69,8 @@ def check_directories(path: Path) -> FirstDirectory:
             following = _next(file, offset, size, layout, checked=not is_ndpi)
             if following is None:
                 raise NotASlide(f"{path.name}: cut off or damaged, an image directory lies outside the file. Copy it again.")
+            if not is_ndpi:
+                _check_stored(path.name, file, _entries(file, offset, layout), size, layout)
             offset = following
         if not seen:
             raise NotASlide(f"{path.name}: a TIFF without an image. Copy it again.")
@@ -103,12 +112,46 @@ def _next(file: BinaryIO, offset: int, size: int, layout: _Layout, *, checked: b
     return int(following)
 
 
+def _check_stored(name: str, file: BinaryIO, entries: list[tuple[int, int, int, int]], size: int, layout: _Layout) -> None:
+    found = {tag: _numbers(file, kind, number, value, layout) for tag, kind, number, value in entries if tag in sum(STORED, (COMPRESSION,))}
+    for offset_tag, count_tag in STORED:
+        offsets, counts = found.get(offset_tag), found.get(count_tag)
+        if offsets is None or counts is None or len(offsets) != len(counts):
+            continue
+        if np.any(counts > size) or np.any(offsets > size - np.minimum(counts, size)):
+            raise NotASlide(f"{name}: cut off, its pixels reach beyond the end of the file. Copy it again.")
+        stored = np.sort(offsets[counts >= ZERO_RUN])
+        if not len(stored) or found.get(COMPRESSION, np.ones(1))[0] == 1:
+            continue
+        sample = stored[np.unique(np.linspace(0, len(stored) - 1, SAMPLED).astype(int))]
+        empty = sum(_begins_with_zeros(file, int(offset)) for offset in sample)
+        if empty > MAX_EMPTY_SHARE * len(sample) + 1:
+            raise NotASlide(f"{name}: an unfinished copy, {empty} of {len(sample)} tiles looked at are zeros. Copy it again.")
+
+
+def _numbers(file: BinaryIO, kind: int, number: int, value: int, layout: _Layout) -> np.ndarray:
+    """The whole numbers of an entry, as uint64."""
+    width = TYPE_BYTES.get(kind, 1)
+    order = layout.entry[0]
+    if width * number <= layout.value_bytes:
+        data = struct.pack(f"{order}{'Q' if layout.value_bytes == 8 else 'I'}", value)[: width * number]
+    else:
+        file.seek(value)
+        data = file.read(width * number)
+    return np.frombuffer(data, f"{order}u{width}").astype(np.uint64)
+
+
+def _begins_with_zeros(file: BinaryIO, offset: int) -> bool:
+    file.seek(offset)
+    return not any(file.read(ZERO_RUN))
+
+
 def _marks(file: BinaryIO, offset: int, layout: _Layout, is_ndpi: bool) -> FirstDirectory:
     texts = {DESCRIPTION: b"", SOFTWARE: b"", XMP: b""}
     compression = 1
     for tag, kind, number, value in _entries(file, offset, layout):
-        if tag == COMPRESSION:
-            compression = value if layout.entry[0] == "<" else value >> (8 * layout.value_bytes - 16)
+        if tag == COMPRESSION and number == 1:
+            compression = int(_numbers(file, kind, number, value, layout)[0])
         elif tag in texts and TYPE_BYTES.get(kind) == 1 and number > layout.value_bytes:
             file.seek(value)
             texts[tag] = file.read(min(number, MAX_TEXT))

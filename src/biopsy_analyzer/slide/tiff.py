@@ -11,19 +11,17 @@ import tifffile
 
 from biopsy_analyzer.errors import NotASlide
 from biopsy_analyzer.slide.convert import check_format, to_rgb
+from biopsy_analyzer.slide.jpeg import check_jpeg
 from biopsy_analyzer.slide.pixel_size import Stated, from_aperio, from_ome, from_resolution
 from biopsy_analyzer.slide.plain import check_budget, digest
 from biopsy_analyzer.slide.reader import Facts
-from biopsy_analyzer.slide.tiles import DAMAGED_SHARE, ArrayLevel, TileCache, TiledLevel, tile_count
+from biopsy_analyzer.slide.tiles import ArrayLevel, TileCache, TiledLevel, tile_count
 
 MAX_TILE_PX = 4096 * 4096
 MAX_SIDE_PX = 1_000_000
 JPEGS = (6, 7)
 YCBCR_JPEG2000 = 33003  # its colours are stored without a mark that decoders heed: silently wrong
-JPEG_END = b"\xff\xd9"
-SAMPLED_TILES = 64  # whose beginnings are looked at before reading: an unfinished copy has zeros there
 ICC = 34675
-ZERO_RUN = 16  # bytes; no compressed tile begins with so many zeros
 
 
 class PageDecoder:
@@ -54,25 +52,6 @@ class PageDecoder:
         return to_rgb(np.asarray(segment)[0], page.photometric, page.colormap, 1 in page.extrasamples, self.has_alpha)
 
 
-def check_jpeg(data: bytes, shape: tuple[int, int]) -> None:
-    """ValueError for a JPEG of another size (a small file must not decode to gigabytes) or without its end, which decoders accept."""
-    if _jpeg_shape(data) != shape:
-        raise ValueError("a tile of another size")
-    if JPEG_END not in data[-64:] and JPEG_END not in data:
-        raise ValueError("a tile without its end")
-
-
-def _jpeg_shape(data: bytes) -> tuple[int, int] | None:
-    """(height, width) that a JPEG says it has; None where its frame header is not found."""
-    at = 2
-    while at + 9 < len(data) and data[at] == 0xFF:
-        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(data[at + 5 : at + 7], "big"), int.from_bytes(data[at + 7 : at + 9], "big")
-        at += 2 + length
-    return None
-
-
 class Tiff:
     """An open TIFF: its levels, largest first, and the pixel sizes it states; see `reader.Reader`."""
 
@@ -84,7 +63,7 @@ class Tiff:
             raise _damaged(self.name, error) from error
         try:
             pages = self._pages()
-            self.levels = [self._level(page, number, path.stat().st_size, cache) for number, page in enumerate(pages)]
+            self.levels = [self._level(page, number, cache) for number, page in enumerate(pages)]
             self.stated = _stated(pages[0])
             compression = tifffile.COMPRESSION(pages[0].compression).name.replace("_", " ")
             self.facts = Facts(format_name, "tifffile", compression, (path,), digest(pages[0].tags.valueof(ICC)))
@@ -106,7 +85,7 @@ class Tiff:
         check_format(self.name, int(first.photometric), int(first.samplesperpixel), first.dtype)
         return [level.keyframe for level in series.levels if _format(level.keyframe) == _format(first)]
 
-    def _level(self, page: Any, number: int, file_size: int, cache: TileCache) -> TiledLevel | ArrayLevel:
+    def _level(self, page: Any, number: int, cache: TileCache) -> TiledLevel | ArrayLevel:
         height, width = int(page.imagelength), int(page.imagewidth)
         if not (0 < height <= MAX_SIDE_PX and 0 < width <= MAX_SIDE_PX):
             raise NotASlide(f"{self.name}: says it has {width} x {height} px; 1 to {MAX_SIDE_PX} is wanted. Copy it again.")
@@ -114,7 +93,6 @@ class Tiff:
             raise NotASlide(f"{self.name}: JPEG 2000 in YCbCr (33003) outside of an Aperio slide, not read. Convert it to JPEG.")
         if page.photometric == 6 and page.compression not in JPEGS:
             raise NotASlide(f"{self.name}: YCbCr pixels without JPEG compression, not read. Export as RGB.")
-        self._check_stored(page, file_size)
         if page.is_tiled and page.planarconfig == 1:
             decoder = PageDecoder(page)
             if decoder.tile[0] * decoder.tile[1] > MAX_TILE_PX:
@@ -127,20 +105,6 @@ class Tiff:
         if page.planarconfig == 2 and pixels.ndim == 3:
             pixels = np.moveaxis(pixels, 0, -1)
         return ArrayLevel(to_rgb(pixels, page.photometric, page.colormap, 1 in page.extrasamples, _has_alpha(page)))
-
-    def _check_stored(self, page: Any, file_size: int) -> None:
-        """NotASlide where tiles reach beyond the file, or where a sample of compressed ones begins with zeros: copies that were cut off."""
-        offsets, counts = np.asarray(page.dataoffsets, np.int64), np.asarray(page.databytecounts, np.int64)
-        if np.any(offsets + counts > file_size):
-            raise NotASlide(f"{self.name}: cut off, its pixels reach beyond the end of the file. Copy it again.")
-        stored = np.sort(offsets[counts >= ZERO_RUN])
-        if page.compression == 1 or not len(stored):
-            return
-        sample = stored[np.unique(np.linspace(0, len(stored) - 1, SAMPLED_TILES).astype(int))]
-        handle = page.parent.filehandle.fileno()
-        empty = sum(not any(os.pread(handle, ZERO_RUN, int(offset))) for offset in sample)
-        if empty > DAMAGED_SHARE * len(sample) + 1:  # one of them alone may be a single bad tile, which reading counts
-            raise NotASlide(f"{self.name}: an unfinished copy, {empty} of {len(sample)} tiles looked at are zeros. Copy it again.")
 
     def close(self) -> None:
         """Closes the file; levels can't be read after that."""
