@@ -1,0 +1,102 @@
+"""A session as napari layers, in um: what a reader function returns, and how the layers follow a change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.report.palette import CLUSTER_COLOURS, NUCLEUS_COLOURS, Colour
+from biopsy_analyzer.slide import Slide
+from biopsy_analyzer.viewer.pyramid import slide_pyramid
+from biopsy_analyzer.viewer.session import Session
+from biopsy_analyzer.viewer.shown_labels import ClassOfFibre, ShownLevel, colours
+
+LayerData = tuple[Any, dict[str, Any], str]
+OWN = "biopsy_analyzer"
+"""Key of a layer's metadata under which its Session or Slide stands."""
+
+_SYMBOLS = {"myonucleus": "ring", "internal": "diamond", "macrophage": "triangle_up", "lymphocyte": "disc", "other": "ring"}
+_NUCLEUS_UM = 5.0
+_UM = ("um", "um")
+
+
+def placed(grid: PixelGrid) -> dict[str, Any]:
+    """Scale and translation in um: napari's pixel (0, 0) has its centre at 0, ours begins there."""
+    return {
+        "scale": (grid.um_per_px,) * 2,
+        "translate": tuple(origin + grid.um_per_px / 2 for origin in grid.origin_um),
+        "units": _UM,
+    }
+
+
+def slide_layer(slide: Slide) -> LayerData:
+    """The slide as a lazy multiscale image."""
+    facts = {**placed(slide.grid()), "name": slide.file_name, "rgb": True, "multiscale": True, "metadata": {OWN: slide}}
+    return slide_pyramid(slide), facts, "image"
+
+
+def result_layers(session: Session) -> list[LayerData]:
+    """Fibres, nuclei and clusters of a session, in this order from below."""
+    own = {"metadata": {OWN: session}}
+    return [
+        (fibre_levels(session), {**placed(session.labels["fibres"].grids[0]), **fibre_look(), **own, "name": "fibres"}, "labels"),
+        (nucleus_points(session), {**nucleus_look(session.nuclei), **own, "name": "nuclei"}, "points"),
+        (*cluster_vectors(session, own | {"name": "clusters"}), "vectors"),
+    ]
+
+
+def fibre_levels(session: Session) -> list[ShownLevel]:
+    """The class codes of the fibres, finest level first."""
+    classes = ClassOfFibre(session.fibres)
+    return [ShownLevel(level, classes, edge_px=1 if k == 0 else 2) for k, level in enumerate(session.labels["fibres"].levels)]
+
+
+def fibre_look(filled: bool = False, hidden: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """The colours of fibres: contours, or also filled; classes in `hidden` are not seen."""
+    return {"colormap": colours(filled, hidden), "opacity": 1.0, "multiscale": True}
+
+
+def nucleus_points(session: Session) -> np.ndarray:
+    """The nuclei's centres (n, 2) (y, x) in um."""
+    return session.nuclei[["y_um", "x_um"]].to_numpy()
+
+
+def nucleus_look(nuclei: pd.DataFrame) -> dict[str, Any]:
+    """Colour and marker of each nucleus by its type; size in um."""
+    types = pd.Categorical(nuclei["type"], categories=list(NUCLEUS_COLOURS)).codes
+    return {
+        "face_color": np.array([rgba(colour) for colour in NUCLEUS_COLOURS.values()])[types],
+        "symbol": np.array([_SYMBOLS[name] for name in NUCLEUS_COLOURS])[types],
+        "size": _NUCLEUS_UM,
+        "border_color": "#1e1e1e",
+        "border_width": 0,
+        "features": nuclei[["nucleus_id", "type", "probability"]].reset_index(drop=True),
+        "units": _UM,
+    }
+
+
+def cluster_vectors(session: Session, facts: dict[str, Any]) -> tuple[np.ndarray, dict[str, Any]]:
+    """The outlines of clusters, coloured by kind."""
+    rings = session.cluster_outlines()
+    kinds = np.array([rgba(CLUSTER_COLOURS[kind]) for kind in session.clusters["kind"]]).reshape(-1, 4)
+    colour = np.repeat(kinds, [len(ring) for ring in rings], axis=0)
+    return sides(rings), {**facts, **line_look(colour, 2.0)}
+
+
+def sides(rings: list[np.ndarray]) -> np.ndarray:
+    """The sides of closed `rings` (k, 2) (y, x) as vectors (n, 2, 2) of start and way; none for no rings."""
+    each = [np.stack([ring, np.roll(ring, -1, axis=0) - ring], axis=1) for ring in rings]
+    return np.concatenate(each) if each else np.zeros((0, 2, 2))
+
+
+def line_look(colour: Any, width_um: float) -> dict[str, Any]:
+    """Outlines as lines; colour: a name, or RGBA (n, 4) a side."""
+    return {"edge_color": colour if len(colour) else "white", "edge_width": width_um, "vector_style": "line", "opacity": 1.0, "units": _UM}
+
+
+def rgba(colour: Colour) -> tuple[float, float, float, float]:
+    """A colour of the palette as napari wants it."""
+    return (colour[0] / 255, colour[1] / 255, colour[2] / 255, 1.0)

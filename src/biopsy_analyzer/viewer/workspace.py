@@ -1,0 +1,237 @@
+"""One viewer with the result that is open in it: layers follow the session, clicks select. What the dock's tabs share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import napari
+import numpy as np
+from napari.layers import Labels, Layer, Points, Vectors
+from psygnal import Signal
+from qtpy.QtCore import QTimer
+
+from biopsy_analyzer.slide import Slide
+from biopsy_analyzer.viewer.layers import (
+    OWN,
+    cluster_vectors,
+    fibre_levels,
+    fibre_look,
+    line_look,
+    nucleus_look,
+    nucleus_points,
+    result_layers,
+    sides,
+)
+from biopsy_analyzer.viewer.session import Session
+
+_MOST_NUCLEI = 20_000  # drawn at once, which stays fluid without a graphics card; beyond it a view shows none and says so
+_SETTLED_MS = 80  # the view has come to rest
+_CLICK_PX = 4.0  # the mouse may move in a click
+_CLOSE_UP_UM = 300.0  # width of the view on an object that is jumped to
+
+
+@dataclass
+class Layers:
+    """The layers of the open result; None where one was deleted."""
+
+    fibres: Labels | None = None
+    nuclei: Points | None = None
+    clusters: Vectors | None = None
+    selected: Vectors | None = None
+
+
+class Workspace:
+    """Takes up every session that is opened in `viewer`.
+
+    session_changed(Session | None)     another result is open, or none
+    said(text)                          a line for the person before the screen
+    """
+
+    session_changed = Signal(object)
+    said = Signal(str)
+
+    def __init__(self, viewer: napari.Viewer) -> None:
+        self.viewer, self.layers = viewer, Layers()
+        self.session: Session | None = None
+        self.filled, self.hidden = False, frozenset({"myonucleus", "other"})
+        self._settle = QTimer()
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(_SETTLED_MS)
+        self._settle.timeout.connect(self.show_nuclei_in_view)
+        viewer.layers.events.inserted.connect(self._inserted)
+        viewer.layers.events.removed.connect(self._removed)
+        viewer.scene.camera.events.connect(self._moved)
+        viewer.mouse_drag_callbacks.append(self._clicked)
+        bar = viewer.canvas.overlays.scale_bar
+        bar.visible, bar.box = True, True
+        for layer in list(viewer.layers):
+            self._take_up(layer)
+
+    def close(self) -> None:
+        """Let go of the viewer."""
+        self._settle.stop()
+        self.viewer.layers.events.inserted.disconnect(self._inserted)
+        self.viewer.layers.events.removed.disconnect(self._removed)
+        self.viewer.scene.camera.events.disconnect(self._moved)
+        if self._clicked in self.viewer.mouse_drag_callbacks:
+            self.viewer.mouse_drag_callbacks.remove(self._clicked)
+        self._open(None)
+
+    def say(self, text: str) -> None:
+        """A line in the dock's status."""
+        self.said.emit(text)
+
+    def open(self, session: Session) -> None:
+        """Show a session over the slide that is in the viewer, in place of what was open."""
+        for layer in [layer for layer in self.viewer.layers if isinstance(layer.metadata.get(OWN), Session)]:
+            self.viewer.layers.remove(layer)
+        for data, facts, kind in result_layers(session):
+            self.viewer.add_layer(Layer.create(data, facts, kind))
+
+    def slides(self) -> list[Slide]:
+        """The slides in the viewer, the topmost first."""
+        found = [layer.metadata.get(OWN) for layer in reversed(self.viewer.layers)]
+        return [one for one in found if isinstance(one, Slide)]
+
+    def machine_visible(self, visible: bool) -> None:
+        """Show or hide all that the machine found."""
+        for layer in (self.layers.fibres, self.layers.nuclei, self.layers.clusters, self.layers.selected):
+            if layer is not None:
+                layer.visible = visible
+
+    def look(self, *, filled: bool | None = None, hidden: frozenset[str] | None = None) -> None:
+        """Fibres filled or as contours, and classes of fibres and types of nuclei that are not shown."""
+        self.filled = self.filled if filled is None else filled
+        self.hidden = self.hidden if hidden is None else hidden
+        if self.layers.fibres is not None:
+            self.layers.fibres.colormap = fibre_look(self.filled, self.hidden)["colormap"]
+        self.show_nuclei_in_view()
+
+    def go_to(self, kind: str, number: int) -> None:
+        """Select an object and bring it into the middle of the view, large enough to judge it."""
+        if self.session is None or (row := self.session.row(kind, number)) is None:
+            return
+        self.session.select(kind, [number])
+        self.look_at(float(row["y_um"]), float(row["x_um"]))
+
+    def look_at(self, y_um: float, x_um: float) -> None:
+        """Bring a place on the slide into the middle, at least so large that a fibre can be judged."""
+        camera = self.viewer.scene.camera
+        camera.center = (0.0, y_um, x_um)
+        camera.zoom = max(camera.zoom, self._canvas_px()[1] / _CLOSE_UP_UM)
+
+    def view_um(self) -> tuple[float, float, float, float]:
+        """(top, left, bottom, right) of what the canvas shows."""
+        height, width = self._canvas_px()
+        _, y, x = self.viewer.scene.camera.center
+        half_y, half_x = height / 2 / self.viewer.scene.camera.zoom, width / 2 / self.viewer.scene.camera.zoom
+        return y - half_y, x - half_x, y + half_y, x + half_x
+
+    def show_nuclei_in_view(self) -> None:
+        """Draw the nuclei that lie in the view and a little around it, none where they are too many to be told apart."""
+        points = self.layers.nuclei
+        if points is None or self.session is None:
+            return
+        top, left, bottom, right = self.view_um()
+        margin = 0.25 * (bottom - top)
+        y, x = nucleus_points(self.session).T
+        near = (y > top - margin) & (y < bottom + margin) & (x > left - margin) & (x < right + margin)
+        if self.hidden:
+            near &= ~self.session.nuclei["type"].isin(self.hidden).to_numpy()
+        shown = near if np.count_nonzero(near) <= _MOST_NUCLEI else np.zeros(len(near), bool)
+        if not np.array_equal(shown, points.shown):
+            points.shown = shown
+
+    def _canvas_px(self) -> tuple[int, int]:
+        return self.viewer.canvas.size
+
+    def _inserted(self, event: Any) -> None:
+        self._take_up(event.value)
+
+    def _take_up(self, layer: Layer) -> None:
+        own = layer.metadata.get(OWN)
+        if not isinstance(own, Session):
+            return
+        if own is not self.session:
+            self._open(own)
+        for kind, name in ((Labels, "fibres"), (Points, "nuclei"), (Vectors, "clusters")):
+            if isinstance(layer, kind):
+                setattr(self.layers, name, layer)
+        self._settle.start()
+
+    def _removed(self, event: Any) -> None:
+        for name, layer in vars(self.layers).items():
+            if layer is event.value:
+                setattr(self.layers, name, None)
+        if self.session is not None and not any((self.layers.fibres, self.layers.nuclei, self.layers.clusters)):
+            self._open(None)
+
+    def _open(self, session: Session | None) -> None:
+        if self.session is not None:
+            self.session.selection_changed.disconnect(self._draw_selection)
+            self.session.shown.disconnect(self._redraw)
+        self.session, self.layers = session, Layers(selected=self.layers.selected)
+        if session is not None:
+            session.selection_changed.connect(self._draw_selection)
+            session.shown.connect(self._redraw)
+        self.session_changed.emit(session)
+
+    def _redraw(self, _change: Any) -> None:
+        session = self.session
+        if session is None:
+            return
+        if self.layers.fibres is not None:
+            self.layers.fibres.data = fibre_levels(session)
+        if self.layers.nuclei is not None:
+            self._set_points(self.layers.nuclei, session)
+        if self.layers.clusters is not None:
+            data, facts = cluster_vectors(session, {})
+            self.layers.clusters.data = data
+            self.layers.clusters.edge_color = facts["edge_color"]
+
+    def _set_points(self, points: Points, session: Session) -> None:
+        if len(points.data) != len(session.nuclei):
+            points.data = nucleus_points(session)
+        look = nucleus_look(session.nuclei)
+        points.features, points.face_color, points.symbol = look["features"], look["face_color"], look["symbol"]
+        self.show_nuclei_in_view()
+
+    def _draw_selection(self, kind: str, ids: list[int]) -> None:
+        rings = [self.session.outline(kind, number) for number in ids] if self.session else []
+        data = sides([ring for ring in rings if ring is not None])
+        if self.layers.selected is None:
+            active = self.viewer.layers.selection.active
+            look = line_look("cyan", 1.5)
+            self.layers.selected = self.viewer.add_vectors(data, name="selected", **look)
+            self.viewer.layers.selection.active = active
+        else:
+            self.layers.selected.data = data
+
+    def _moved(self, _event: Any) -> None:
+        self._settle.start()
+
+    def _clicked(self, viewer: napari.Viewer, event: Any) -> Iterator[None]:
+        """A click, not a drag, selects what lies there; with Shift it is added, or taken away again."""
+        start, where, added = np.array(event.pos), event.position[-2:], "Shift" in event.modifiers
+        active = viewer.layers.selection.active
+        yield
+        while event.type == "mouse_move":
+            yield
+        drawing = active is not None and active.mode != "pan_zoom"
+        if self.session is None or drawing or event.button != 1 or np.linalg.norm(np.array(event.pos) - start) > _CLICK_PX:
+            return
+        nuclei = self.layers.nuclei
+        found = self.session.at(where[0], where[1], nuclei=nuclei is not None and bool(nuclei.visible) and bool(np.any(nuclei.shown)))
+        self._select(found, added)
+
+    def _select(self, found: tuple[str, int] | None, added: bool) -> None:
+        assert self.session is not None
+        kind, ids = self.session.selected
+        if found is None:
+            self.session.select(kind, ids if added else [])
+        elif not added or found[0] != kind:
+            self.session.select(found[0], [found[1]])
+        else:
+            self.session.select(kind, [number for number in ids if number != found[1]] if found[1] in ids else [*ids, found[1]])
