@@ -12,7 +12,7 @@ import typer
 from biopsy_analyzer.cli.analyze import analyze
 from biopsy_analyzer.cli.batch import batch
 from biopsy_analyzer.cli.environment import doctor, settings
-from biopsy_analyzer.cli.feed import fhir, schema
+from biopsy_analyzer.cli.feed import dicom, fhir, schema
 from biopsy_analyzer.cli.report import report
 from biopsy_analyzer.cli.slides import info
 from biopsy_analyzer.cli.training import draw, evaluate, train
@@ -32,6 +32,7 @@ for command in (
     settings,
     schema,
     fhir,
+    dicom,
     draw,
     train,
     evaluate,

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from biopsy_analyzer.errors import EnvironmentFault
 from biopsy_analyzer.escaping import for_terminal
 from biopsy_analyzer.terminal import errors_in_one_line, write_out
 
@@ -40,3 +41,17 @@ def fhir(
         from biopsy_analyzer.feed.fhir import write_fhir
 
         write_out(for_terminal(str(write_fhir(folder, release.value))))
+
+
+def dicom(
+    folder: Annotated[Path, typer.Argument(metavar="RESULT", help="A result folder of a DICOM slide.")],
+    slide: Annotated[Path, typer.Argument(metavar="SLIDE", help="The slide: a DICOM file, or the folder of its series.")],
+) -> None:
+    """Write fibres and nuclei as DICOM annotations: RESULT/annotations.dcm."""
+    with errors_in_one_line(folder.name or str(folder), folder):
+        try:
+            from biopsy_analyzer.feed.dicom import write_annotations
+        except ModuleNotFoundError as error:
+            raise EnvironmentFault(f"{error.name} is not installed. pip install 'biopsy-analyzer[dicom]'") from error
+
+        write_out(for_terminal(str(write_annotations(folder, slide))))
