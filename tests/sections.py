@@ -72,6 +72,7 @@ class ColourNetwork:
         self.kind, self.um_per_px, self.halo_px, self.stride = kind, um_per_px, halo_px, 8
         self.channels = CHANNELS[kind]
         self.name, self.version, self.sha256, self.device = f"colours-{kind}", "1", "0" * 64, "cpu"
+        self.precision = "float32"
         self.notes: list[str] = []
 
     def maps(self, rgb: np.ndarray) -> np.ndarray:

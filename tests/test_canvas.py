@@ -1,9 +1,8 @@
 """Canvases cover the tissue and nothing else, on grids that do not depend on where the tissue starts."""
 
 import numpy as np
-import pytest
 
-from biopsy_analyzer.canvas import MARGIN_UM, core_px, in_tissue, picture_grid, tissue_canvas, tissue_mask_of
+from biopsy_analyzer.canvas import MARGIN_UM, in_tissue, picture_grid, slide_on, tissue_canvas, tissue_mask_of
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.tissue.mask import Tissue
 
@@ -50,18 +49,12 @@ def test_positions_beyond_the_mask_are_glass() -> None:
     assert in_tissue(tissue(0, 0, 10, 10), np.empty((0, 2))).shape == (0,)
 
 
-@pytest.mark.parametrize(
-    ("shape", "stride", "most", "core"),
-    [
-        ((2048, 2048), 16, 2048, 2048),
-        ((2049, 10), 16, 2048, 1040),
-        ((1, 1), 8, 2048, 8),
-        ((1280, 1280), 16, 1024, 640),
-        ((347, 300), 16, 2048, 352),
-    ],
-)
-def test_cores_fill_the_canvas_evenly(shape: tuple[int, int], stride: int, most: int, core: int) -> None:
-    assert core_px(shape, stride, most) == core
+def test_the_slide_is_known_on_the_canvas() -> None:
+    canvas = tissue_canvas(SLIDE, tissue(100, 150, 125, 200), 0.8, 16)
+    top, left, bottom, right = slide_on(canvas, SLIDE)
+    corners = canvas.to_um(np.array([[top, left], [bottom, right]]))
+    np.testing.assert_allclose(corners, [[0, 0], [1000, 1500]], atol=0.8)  # whole pixels
+    assert slide_on(tissue_canvas(SLIDE, tissue(0, 0, 250, 375), 0.8, 16), SLIDE) == (0, 0, 1250, 1875)
 
 
 def test_pictures_are_neither_tiny_nor_huge() -> None:

@@ -4,18 +4,19 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 
-from biopsy_analyzer import objects
-from biopsy_analyzer.errors import SlideError
+from biopsy_analyzer import walk
 from biopsy_analyzer.pipeline import analyze_slide
 from biopsy_analyzer.report import write_result
 from biopsy_analyzer.report.result import Result
 from biopsy_analyzer.report.scores_json import scores_document
+from biopsy_analyzer.segment import front
 from biopsy_analyzer.slide import open_slide
 from biopsy_analyzer.tables import NUCLEI
-from sections import FIBRE_UM, GLASS, UM_PER_PX, Plan, colour_models, paint, save
+from sections import FIBRE_UM, FIBRES, GLASS, UM_PER_PX, Plan, colour_models, paint, save
 
 ROWS, COLUMNS = 8, 9
 STATES = {12: "necrotic", 13: "necrotic", 40: "pale-fragmented", 60: "regenerating"}
@@ -82,12 +83,43 @@ def _by_place(box: np.ndarray) -> tuple[int, int]:
     return round(box[1] / 40), round(box[0] / 40)
 
 
-def test_tiles_leave_no_seams(result: Result, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(objects, "_MOST_CORE_PX", 128)
-    tiled = analyse(plan.rgb, tmp_path)
-    assert np.array_equal(tiled.fibre_labels.pixels, result.fibre_labels.pixels)
-    assert np.array_equal(tiled.nucleus_labels.pixels, result.nucleus_labels.pixels)
-    assert scores_document(tiled)["scores"] == scores_document(result)["scores"]
+@pytest.mark.parametrize(("block_um", "tile_px"), [(1536.0, 128), (150.0, 1536), (97.0, 104)])
+def test_blocks_and_tiles_leave_no_seams(
+    result: Result, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_um: float, tile_px: int
+) -> None:
+    monkeypatch.setattr(walk, "MOST_BLOCK_UM", block_um)
+    monkeypatch.setattr(front, "MOST_TILE_PX", tile_px)
+    cut = analyse(plan.rgb, tmp_path)
+    assert np.array_equal(cut.fibre_labels.pixels, result.fibre_labels.pixels)
+    assert np.array_equal(cut.nucleus_labels.pixels, result.nucleus_labels.pixels)
+    for ours, theirs in ((cut.fibres, result.fibres), (cut.nuclei, result.nuclei), (cut.clusters, result.clusters)):
+        pd.testing.assert_frame_equal(ours, theirs, rtol=1e-9, atol=1e-9)
+    for ours, theirs in ((cut.fibre_labels, result.fibre_labels), (cut.nucleus_labels, result.nucleus_labels)):
+        assert all(np.array_equal(a, b) for a, b in zip(ours.outlines(), theirs.outlines(), strict=True))
+    assert scores_document(cut)["scores"] == scores_document(result)["scores"]
+
+
+def test_a_fibre_longer_than_a_window_is_cut_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rgb = paint(8, 9, {}, []).rgb
+    rgb[300:340, 100:-100] = FIBRES["normal"]  # one fibre of 20 um, as long as the section
+    whole = analyse(rgb, tmp_path)
+    monkeypatch.setattr(walk, "MOST_BLOCK_UM", 250.0)
+    cut = analyse(rgb, tmp_path)
+    assert len(whole.fibres) < len(cut.fibres)
+    assert np.array_equal(np.asarray(cut.fibre_labels.pixels) > 0, np.asarray(whole.fibre_labels.pixels) > 0)  # nothing lost, nothing twice
+    assert cut.fibres["area_um2"].sum() == pytest.approx(whole.fibres["area_um2"].sum())
+    pieces = cut.fibres[cut.fibres["touches_border"]]
+    assert len(pieces) >= 2
+    assert any(f"{len(pieces)} pieces of fibres longer than 192 um" in text for text in cut.scores.warnings)
+
+
+def test_only_tissue_in_the_region_is_analysed(result: Result, plan: Plan, tmp_path: Path) -> None:
+    region = np.array([[0.0, 0.0], [0.0, 250.0], [1000.0, 250.0], [1000.0, 0.0]])
+    with open_slide(save(plan.rgb, tmp_path / "painted.png"), um_per_px=UM_PER_PX) as slide:
+        part = analyze_slide(slide, colour_models(), region=region)
+    assert part.region_um == tuple(map(tuple, region))
+    assert len(part.fibres) == (result.fibres["x_um"] < 250).sum() > 0
+    assert 0 < part.tissue_area_mm2 < result.tissue_area_mm2
 
 
 def test_a_shifted_slide_gives_the_same_objects(result: Result, plan: Plan, tmp_path: Path) -> None:
@@ -149,12 +181,6 @@ def test_damage_in_the_finest_level_is_reported(plan: Plan, tmp_path: Path) -> N
         result = analyze_slide(slide, colour_models())
     assert result.status == "review"
     assert [flag.value for flag in result.flags if flag.code == "damaged-tiles"] == [1.0]
-
-
-def test_more_tissue_than_fits_into_memory_is_said(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(objects, "_MOST_CANVAS_PX", 10_000)
-    with pytest.raises(SlideError, match=r"painted.png: its tissue spans 0\.\d x 0\.\d mm"):
-        analyse(plan.rgb, tmp_path)
 
 
 def test_progress_is_told_by_stage(plan: Plan, tmp_path: Path) -> None:

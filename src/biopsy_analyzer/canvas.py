@@ -30,6 +30,13 @@ def tissue_canvas(slide_grid: PixelGrid, tissue: Tissue, um_per_px: float, strid
     return PixelGrid(slide_grid.shape, um_per_px).crop(start[0], start[1], height, width)
 
 
+def slide_on(canvas: PixelGrid, slide_grid: PixelGrid) -> tuple[int, int, int, int]:
+    """First row and column of the slide in px of a `tissue_canvas`, and those past its last whole pixel."""
+    first = [-round(origin / canvas.um_per_px) for origin in canvas.origin_um]
+    past = [at + max(1, int(n * slide_grid.um_per_px / canvas.um_per_px + 1e-6)) for at, n in zip(first, slide_grid.shape, strict=True)]
+    return first[0], first[1], past[0], past[1]
+
+
 def tissue_mask_of(canvas: PixelGrid, tissue: Tissue) -> np.ndarray:
     """Which parts of `canvas` to look at: bool (h, w) in pixels about as large as the tissue mask's, the tissue grown by the margin."""
     coarse = canvas.rescaled(tissue.grid.um_per_px)
@@ -44,12 +51,6 @@ def in_tissue(tissue: Tissue, yx_um: np.ndarray) -> np.ndarray:
     inside = np.all((yx >= 0) & (yx < tissue.mask.shape), axis=-1)
     y, x = np.moveaxis(np.where(inside[..., None], yx, 0), -1, 0)
     return np.asarray(tissue.mask[y, x] & inside)
-
-
-def core_px(shape: tuple[int, int], stride: int, most_px: int) -> int:
-    """Edge of the tiles' cores: at most `most_px`, a multiple of `stride`, and such that they fill the canvas evenly."""
-    longest = max(shape)
-    return math.ceil(longest / math.ceil(longest / most_px) / stride) * stride
 
 
 def picture_grid(slide_grid: PixelGrid, tissue: Tissue, least_px: int = 1600, most_px: int = 4000) -> PixelGrid:

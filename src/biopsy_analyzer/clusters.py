@@ -16,8 +16,11 @@ from scipy.spatial import cKDTree
 
 from biopsy_analyzer.classify.features import INSIDE_UM
 from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.segment.stored_labels import StoredLabels
 from biopsy_analyzer.settings import ClusterSettings
 from biopsy_analyzer.tables import CLUSTERS, NECROTIC_STATES, empty, typed
+
+_WINDOW_UM = 1500.0  # edge of the squares whose fibres are looked at together
 
 Border = tuple[np.ndarray, np.ndarray]
 """Centres in um (m, 2) of the border pixels of some fibres, and the fibre of each (m,)."""
@@ -42,6 +45,20 @@ def necrotic_border(ids: np.ndarray, labels: np.ndarray, grid: PixelGrid) -> Bor
     inner &= cv2.dilate(dead, np.ones((3, 3), np.uint8)) == dead
     y, x = np.nonzero((dead > 0) & ~inner)
     return grid.to_um(np.stack([y, x], axis=1) + 0.5), labels[y, x]
+
+
+def necrotic_border_by_window(fibres: pd.DataFrame, labels: np.ndarray | StoredLabels, grid: PixelGrid) -> Border:
+    """`necrotic_border` of a section's `fibres`, from windows of a label image that need not fit into memory."""
+    dead = fibres[fibres["fibre_id"].isin(necrotic_fibre_ids(fibres))]
+    parts = [(np.empty((0, 2)), np.empty(0, dtype=np.int32))]
+    for _, some in dead.groupby([dead["y_um"] // _WINDOW_UM, dead["x_um"] // _WINDOW_UM]):
+        reach = some[["max_feret_um"]].to_numpy() + 2 * grid.um_per_px
+        low, high = (grid.to_px(some[["y_um", "x_um"]].to_numpy() + sign * reach) for sign in (-1, 1))
+        top, left = np.maximum(np.floor(low.min(axis=0)), 0).astype(int).tolist()
+        bottom, right = np.minimum(np.ceil(high.max(axis=0)), grid.shape).astype(int).tolist()
+        window = grid.crop(top, left, bottom - top, right - left)
+        parts.append(necrotic_border(some["fibre_id"].to_numpy(), labels[top:bottom, left:right], window))
+    return np.concatenate([points for points, _ in parts]), np.concatenate([owners for _, owners in parts])
 
 
 def inside_necrosis(nuclei: pd.DataFrame, fibres: pd.DataFrame) -> np.ndarray:

@@ -1,92 +1,150 @@
-"""Objects of one kind, fibres or nuclei: from a network's maps to labels and a table."""
+"""Objects of one kind, fibres or nuclei, in one window: from a network's maps to labels, measures and outlines of its own ones."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy import ndimage
 
-from biopsy_analyzer.canvas import core_px, in_tissue, tissue_canvas, tissue_mask_of
-from biopsy_analyzer.errors import SlideError
+from biopsy_analyzer.canvas import in_tissue
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.measure.colour import measure_colour, pool_maps
-from biopsy_analyzer.measure.nuclei_in_fibres import nuclear_mask
+from biopsy_analyzer.measure.runs import Runs
 from biopsy_analyzer.measure.shape import measure_shape
-from biopsy_analyzer.report.result import Labels
-from biopsy_analyzer.segment.predict import predict_maps
-from biopsy_analyzer.segment.tiles import plan_tiles
+from biopsy_analyzer.report.outlines import Rings, outlines
+from biopsy_analyzer.segment.front import View
 from biopsy_analyzer.settings import SegmentSettings
-from biopsy_analyzer.slide import Slide
 from biopsy_analyzer.stain import separate
 from biopsy_analyzer.tissue.mask import Tissue
 
-if TYPE_CHECKING:
-    from biopsy_analyzer.segment.network import Network
-
-Progress = Callable[[str, int, int], None]
-"""Called with (stage, steps done, steps in all)."""
+BLUR_UM = 10.0  # no measure looks farther round an object
 
 ToLabels = Callable[[np.ndarray, float, SegmentSettings], np.ndarray]
 """Maps (C, H, W), um/px and settings -> labels int32 (H, W)."""
 
-_MOST_CORE_PX = 1024  # larger ones fall out of the CPU's cache (1.7 times slower at 2048), smaller ones compute more halo; same result
-_MOST_CANVAS_PX = 250_000_000  # held at once: about 20 GB; 7.9 x 7.9 mm at 0.5 um/px
-_GPU_BATCH = 4  # tiles at once; a CPU gains nothing from more than one
-
 
 @dataclass(frozen=True)
-class Objects:
-    """Objects of one kind: labels, and a table row each with the id, SHAPE and the network's classes pooled over the object."""
+class Found:
+    """The objects that a window owns: labels 1..n, and a row, an outline and the first pixel of each.
 
-    labels: Labels
+    visible  labels of all that lies in the window (int32, on `grid`): 1..n its own, above them its neighbours'
+    at       where `visible` starts on the canvas, px
+    table    SHAPE, COLOUR and `map_*`
+    first    (n, 2) row and column on the canvas of each object's first pixel in raster order
+    cut      how many of them were cut at the lines between blocks, as they are larger than a window is sure to hold
+    """
+
+    visible: np.ndarray
+    grid: PixelGrid
+    at: tuple[int, int]
     table: pd.DataFrame
+    rings: Rings
+    first: np.ndarray
+    cut: int
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The window's own objects, int32 (h, w)."""
+        return np.where(self.visible <= len(self.table), self.visible, 0)
 
 
 def find_objects(
-    slide: Slide, tissue: Tissue | None, network: Network, to_labels: ToLabels, settings: SegmentSettings, step: Progress
-) -> Objects:
-    """Maps, then labels, of which those whose centre lies in the tissue stay; tissue None or empty: nothing is looked at or found.
+    view: View,
+    channels: tuple[str, ...],
+    to_labels: ToLabels,
+    tissue: Tissue,
+    stains: np.ndarray,
+    settings: SegmentSettings,
+    leave_out: Callable[[PixelGrid], np.ndarray] | None = None,
+) -> Found:
+    """Tell and measure the objects of a window; those whose centre lies outside the tissue are dropped.
 
-    SlideError where the tissue spans more than can be held at once.
+    channels   the network's; those from the third on are pooled over each object as `map_*`
+    stains     (2, 3) as `stain.separate` wants them
+    leave_out  which pixels of a grid do not count for colour, bool (H, W): nuclei, when fibres are measured
+    A window owns an object if the middle of the object's box lies in its core. Objects larger than `view.largest` are cut at the
+    lines between cores, each window keeping its piece, which is said to touch the border.
     """
-    if tissue is None or not tissue.mask.any():
-        grid, tiles = PixelGrid((1, 1), network.um_per_px), []
-    else:
-        grid = tissue_canvas(slide.grid(), tissue, network.um_per_px, network.stride)
-        if grid.shape[0] * grid.shape[1] > _MOST_CANVAS_PX:
-            size = " x ".join(f"{n * grid.um_per_px / 1000:.1f}" for n in grid.shape)
-            raise SlideError(f"{slide.file_name}: its tissue spans {size} mm, too much for memory at once. Cut out a part, or check --mpp.")
-        edge = core_px(grid.shape, network.stride, _MOST_CORE_PX)
-        tiles = plan_tiles(grid.shape, edge, network.halo_px, keep=tissue_mask_of(grid, tissue))
-    batch = _GPU_BATCH if network.device == "cuda" else 1
-    maps = predict_maps(slide, grid, tiles, network, batch, progress=lambda done, total: step(network.kind, done, total))
-    labels = to_labels(maps, grid.um_per_px, settings)
-    shape = measure_shape(labels, grid)
-    if tissue is not None:
-        labels, shape = _inside(tissue, labels, shape)
-    classes = network.channels[2:]
-    pooled = pd.DataFrame(pool_maps(labels, maps[2:]), columns=[f"map_{name.replace('-', '_')}" for name in classes])
-    id_name = {"fibres": "fibre_id", "nuclei": "nucleus_id"}[network.kind]
-    ids = pd.DataFrame({id_name: np.arange(1, len(shape) + 1, dtype=np.int32)})
-    return Objects(Labels(labels, grid), pd.concat([ids, shape, pooled], axis=1))
+    labels = _on_tissue(to_labels(view.maps, view.grid.um_per_px, settings), view.grid, tissue)
+    labels, cut = _own_first(labels, view)
+    area = _around(labels, math.ceil(BLUR_UM / view.grid.um_per_px))
+    labels, rgb, maps = labels[area], view.rgb[area], view.maps[:, *area]
+    at = view.at[0] + area[0].start, view.at[1] + area[1].start
+    grid = view.grid.crop(area[0].start, area[1].start, *labels.shape)
+    own = np.where(labels <= len(cut), labels, 0)
+    boxes = _boxes(own)
+    shape = measure_shape(own, grid).assign(touches_border=cut | _at_the_edge(boxes + np.tile(at, 2), view.canvas))
+    exclude = None if leave_out is None else leave_out(grid)
+    colour = measure_colour(labels, rgb, *separate(rgb, stains), grid.um_per_px, exclude).iloc[: len(cut)]
+    pooled = pd.DataFrame(pool_maps(own, maps[2:]), columns=map_columns(channels))
+    table = pd.concat([shape, colour, pooled], axis=1)
+    return Found(labels, grid, at, table, outlines(own, grid), Runs(own).first() + at, int(cut.sum()))
 
 
-def _inside(tissue: Tissue, labels: np.ndarray, shape: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
-    """Labels 1..n and their rows without those whose centre lies on glass."""
-    kept = in_tissue(tissue, shape[["y_um", "x_um"]].to_numpy())
-    if kept.all():
-        return labels, shape
-    renumbered = np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)]).astype(np.int32)
-    return renumbered[labels], shape[kept].reset_index(drop=True)
+def map_columns(channels: tuple[str, ...]) -> list[str]:
+    """Names of the columns of a network's pooled classes."""
+    return [f"map_{name.replace('-', '_')}" for name in channels[2:]]
 
 
-def measure_objects(slide: Slide, found: Objects, stains: np.ndarray, leave_out: Labels | None = None) -> pd.DataFrame:
-    """The table with COLOUR columns; stains (2, 3) as `stain.separate` wants them. Pixels under a label of `leave_out` do not count."""
-    labels, grid = found.labels.pixels, found.labels.grid
-    exclude = None if leave_out is None else nuclear_mask(leave_out.pixels, leave_out.grid, grid)
-    rgb = slide.read(grid)
-    colour = measure_colour(labels, rgb, *separate(rgb, stains), grid.um_per_px, exclude)
-    return pd.concat([found.table, colour], axis=1)
+def _on_tissue(labels: np.ndarray, grid: PixelGrid, tissue: Tissue) -> np.ndarray:
+    """Labels 1..n without those whose centre lies on glass, numbered anew."""
+    runs = Runs(labels)
+    area = runs.total(runs.width)
+    y, x = runs.total(runs.width * (runs.row + 0.5)) / area, runs.total(runs.width * (runs.left + runs.width / 2)) / area
+    return _renumbered(labels, in_tissue(tissue, grid.to_um(np.stack([y, x], axis=1))))
+
+
+def _renumbered(labels: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    return labels if kept.all() else np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)]).astype(np.int32)[labels]
+
+
+def _own_first(labels: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray]:
+    """Labels 1..n renumbered so that the window's own come first, in the old order; and which of these are cut, bool (own,)."""
+    boxes = _boxes(labels)
+    own, large = np.ones(len(boxes), bool), np.zeros(len(boxes), bool)
+    for axis in (0, 1):
+        first, past = boxes[:, axis], boxes[:, axis + 2]
+        middle = (first + past) // 2
+        own &= (middle >= view.core[axis][0]) & (middle < view.core[axis][1])
+        large |= past - first > (view.largest[axis] or np.inf)
+    cut = np.zeros(len(boxes), bool)
+    if large.any():
+        labels, cut = _cut_at_core(labels, large, view.core)
+        own = np.where(large, np.bincount(labels.ravel(), minlength=len(boxes) + 1)[1 : len(boxes) + 1] > 0, own)
+    n = int(labels.max(initial=0))
+    own, cut = np.pad(own, (0, n - len(own))), np.pad(cut, (0, n - len(cut)))
+    number = np.where(own, np.cumsum(own), own.sum() + np.cumsum(~own))
+    return np.concatenate([[0], number]).astype(np.int32)[labels], cut[own]
+
+
+def _cut_at_core(labels: np.ndarray, large: np.ndarray, core: tuple[tuple[int, int], tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Large objects (bool (n,)) as one piece in the core, numbered as before, and the rest of all of them as n + 1; and which are cut."""
+    inside = np.zeros(labels.shape, bool)
+    inside[slice(*core[0]), slice(*core[1])] = True
+    outside = np.concatenate([[False], large])[labels] & ~inside
+    cut = np.bincount(labels[outside], minlength=len(large) + 1)[1:] > 0
+    return np.where(outside, np.int32(len(large) + 1), labels), cut
+
+
+def _boxes(labels: np.ndarray) -> np.ndarray:
+    """First row and column and those past the last, int (n, 4), of labels 1..n."""
+    found = [(rows.start, columns.start, rows.stop, columns.stop) for rows, columns in ndimage.find_objects(labels)]
+    return np.array(found, dtype=np.int64).reshape(-1, 4)
+
+
+def _at_the_edge(boxes: np.ndarray, canvas: tuple[int, int]) -> np.ndarray:
+    """Which boxes (n, 4) in px of the canvas reach its edge, bool (n,)."""
+    return np.asarray((boxes[:, :2] <= 0).any(axis=1) | (boxes[:, 2:] >= canvas).any(axis=1))
+
+
+def _around(labels: np.ndarray, margin: int) -> tuple[slice, slice]:
+    """The smallest window that holds all labels and a margin; one pixel where there are none."""
+    rows, columns = (np.flatnonzero(labels.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return slice(0, 1), slice(0, 1)
+    y, x = (slice(max(0, at[0] - margin), min(n, at[-1] + 1 + margin)) for at, n in zip((rows, columns), labels.shape, strict=True))
+    return y, x

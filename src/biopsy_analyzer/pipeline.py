@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from biopsy_analyzer.canvas import picture_grid, section_stains
 from biopsy_analyzer.classify import classify_fibres, classify_nuclei
-from biopsy_analyzer.clusters import distance_to_necrosis, find_clusters, necrotic_border, necrotic_fibre_ids
-from biopsy_analyzer.measure.nuclei_in_fibres import assign
-from biopsy_analyzer.objects import Progress, find_objects, measure_objects
+from biopsy_analyzer.clusters import distance_to_necrosis, find_clusters, necrotic_border_by_window
+from biopsy_analyzer.measure.nuclei_in_fibres import assign_by_window
+from biopsy_analyzer.report.crops import cut_crops
 from biopsy_analyzer.report.result import ModelInfo, Picture, Result, SlideInfo
 from biopsy_analyzer.score import score, unassessed
-from biopsy_analyzer.segment.fibres import fibre_labels
-from biopsy_analyzer.segment.nuclei import nucleus_labels
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.slide import Slide
 from biopsy_analyzer.tables import FIBRES, NUCLEI, typed
-from biopsy_analyzer.tissue.mask import Tissue, find_tissue
+from biopsy_analyzer.tissue.mask import Tissue, find_tissue, within
 from biopsy_analyzer.tissue.quality import assess, cover_flags, damage_flags, size_flags
+from biopsy_analyzer.walk import Progress, cut_notes, find_section
 
 if TYPE_CHECKING:
     from biopsy_analyzer.models import Models
@@ -27,42 +27,47 @@ if TYPE_CHECKING:
 _BLANK = "nothing is assessed: no tissue was found"
 
 
-def analyze_slide(slide: Slide, models: Models, settings: Settings = Settings(), progress: Progress | None = None) -> Result:  # noqa: B008
+def analyze_slide(
+    slide: Slide,
+    models: Models,
+    settings: Settings = Settings(),  # noqa: B008
+    progress: Progress | None = None,
+    region: np.ndarray | None = None,
+) -> Result:
     """Find the tissue, segment and measure every fibre and nucleus, classify them, find clusters, score.
 
     Fibres and nuclei whose centre lies outside the tissue are dropped. An image coarser than `max_nucleus_um_per_px`: no nuclei,
     and what needs them is null with a warning. No tissue: status "refused", flag "no-tissue", empty tables, no scores.
+    region: corners (k, 2), (y, x) in um, of a polygon; tissue outside it is left out.
     WrongStain if the section is not H&E; NotASlide if the file turns out to be damaged.
     """
     step = progress or (lambda stage, done, total: None)
-    tissue = find_tissue(slide, settings.tissue)
+    for network in (models.fibres, models.nuclei):
+        network.notes.clear()  # of the slide before
+    tissue = within(find_tissue(slide, settings.tissue), region)
     flags = assess(slide, tissue, settings.tissue)
     picture = _picture(slide, tissue)
     stains = section_stains(picture.rgb, picture.grid, tissue)
     blank = not tissue.mask.any()
     with_nuclei = not blank and slide.um_per_px <= settings.segment.max_nucleus_um_per_px
 
-    with ThreadPoolExecutor(1) as side:  # one kind is read and labelled while the network of the other computes
-        coming = side.submit(find_objects, slide, tissue, models.fibres, fibre_labels, settings.segment, step)
-        found_nuclei = find_objects(slide, tissue if with_nuclei else None, models.nuclei, nucleus_labels, settings.segment, step)
-        found_fibres = coming.result()
-    step("measure", 0, 2)
-    fibres = measure_objects(slide, found_fibres, stains, leave_out=found_nuclei.labels)
-    nuclei = measure_objects(slide, found_nuclei, stains)
-    step("measure", 1, 2)
+    found_fibres, found_nuclei = find_section(slide, tissue, models, with_nuclei, stains, settings.segment, step)
+    step("measure", 0, 1)
     where = found_fibres.labels.pixels, found_fibres.labels.grid
-    nuclei = nuclei.join(assign(nuclei, *where))
-    nuclei = classify_nuclei(nuclei, fibres, settings.classify)
-    fibres = classify_fibres(fibres, nuclei if with_nuclei else None, models.states, settings.classify)
-    border = necrotic_border(necrotic_fibre_ids(fibres), *where)
+    nuclei = found_nuclei.table.join(assign_by_window(found_nuclei.table, *where))
+    nuclei = classify_nuclei(nuclei, found_fibres.table, settings.classify)
+    fibres = classify_fibres(found_fibres.table, nuclei if with_nuclei else None, models.states, settings.classify)
+    border = necrotic_border_by_window(fibres, *where)
     nuclei = nuclei.assign(necrosis_distance_um=distance_to_necrosis(nuclei, fibres, border))
     clusters, cluster_id = find_clusters(nuclei, fibres, border, settings.clusters)
     fibres, nuclei = typed(fibres, FIBRES), typed(nuclei.assign(cluster_id=cluster_id), NUCLEI)
     scores = unassessed(_BLANK) if blank else score(fibres, nuclei, clusters, tissue.area_mm2, settings, with_nuclei)
-    warnings = dict.fromkeys((*scores.warnings, *models.fibres.notes, *models.nuclei.notes))  # each once: a note may come with every tile
+    notes = (*cut_notes(found_fibres, found_nuclei, settings.segment), *models.fibres.notes, *models.nuclei.notes)
+    warnings = dict.fromkeys((*scores.warnings, *notes))  # each once: a note may come with every tile
     flags += damage_flags(slide) + cover_flags(fibres["area_um2"].sum(), tissue.area_mm2, settings.score.min_cover)
     flags += size_flags(fibres["min_feret_um"][~fibres["touches_border"]].to_numpy(), settings.tissue)
-    step("measure", 2, 2)
+    crops = cut_crops(slide, fibres, nuclei, clusters)
+    step("measure", 1, 1)
 
     return Result(
         status="refused" if blank else "review" if flags else "ok",
@@ -78,6 +83,8 @@ def analyze_slide(slide: Slide, models: Models, settings: Settings = Settings(),
         nucleus_labels=found_nuclei.labels,
         picture=picture,
         scores=scores.model_copy(update={"warnings": tuple(warnings)}),
+        crops=crops,
+        region_um=None if region is None else tuple((float(y), float(x)) for y, x in region),
     )
 
 
@@ -94,5 +101,5 @@ def _slide_info(slide: Slide) -> SlideInfo:
 
 def _model_infos(models: Models) -> tuple[ModelInfo, ...]:
     states = models.states.card
-    networks = tuple(ModelInfo(network.name, network.version, network.sha256) for network in (models.fibres, models.nuclei))
+    networks = tuple(ModelInfo(n.name, n.version, n.sha256, n.precision) for n in (models.fibres, models.nuclei))
     return (*networks, ModelInfo(states["name"], states["version"], states["sha256"]))

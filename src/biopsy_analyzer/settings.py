@@ -50,6 +50,9 @@ class SegmentSettings(_Group):
         description="Mean depth along a shared edge over the lower of the two greatest depths; above it two pieces are one. Drawn maps.",
     )
     min_fibre_um2: float = Field(60.0, ge=0, description="um2; smaller finds are dropped (a fibre of 9 um). Prior.")
+    largest_fibre_um: float = Field(
+        192.0, gt=20, le=1000, description="um; longer fibres may be cut where a large section is cut into blocks, and are told. Prior."
+    )
     nucleus_threshold: float = Field(
         0.45, gt=0, lt=1, description="Probability; nucleus foreground. 0.4-0.5 measured alike, see nucleus_seed."
     )
@@ -58,6 +61,7 @@ class SegmentSettings(_Group):
     )
     nucleus_join: float = Field(0.45, gt=0, description="As fibre_join, for nuclei. 0.4-0.5 measured alike.")
     min_nucleus_um2: float = Field(8.0, ge=0, description="um2; smaller finds are dropped. Prior.")
+    largest_nucleus_um: float = Field(48.0, gt=10, le=500, description="As largest_fibre_um. Prior.")
     max_nucleus_um_per_px: float = Field(
         0.75, gt=0, description="um/px; coarser images show no nuclei well enough: null with a warning. Prior."
     )

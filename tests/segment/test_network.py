@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from biopsy_analyzer.errors import ModelError
+from biopsy_analyzer.errors import ModelError, SlideError
 from biopsy_analyzer.segment.network import UNet, default_folder, halo_px, load_network, load_networks, receptive_radius
 from biopsy_analyzer.tables import FIBRE_STATES, NUCLEUS_KINDS
 
@@ -77,7 +77,7 @@ def test_nan_is_refused(model_folder):
     network = load_network(model_folder / "fibres", "cpu")
     with torch.no_grad():
         network.module.head[0].bias[0] = float("nan")
-    with pytest.raises(ModelError, match="NaN"):
+    with pytest.raises(SlideError, match="NaN"):
         network.maps(rgb())
 
 

@@ -7,10 +7,16 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.segment.stored_labels import StoredLabels
 
 AT_OUTLINE_UM = 1.0
 """A nucleus whose centre lies at most this far outside a fibre is that fibre's, at depth 0: outlines run around the nuclei under
 the sarcolemma and are no better than about a pixel, while a capillary's or fibroblast's centre lies 1.5 um outside and more. Prior."""
+
+
+NEAR_UM = 64.0  # reach of the windows in which nearly all nuclei have a fibre
+FAR_UM = 1000.0  # no fibre so far away says anything of a nucleus
+WINDOW_PX = 2048
 
 
 def assign(nuclei: pd.DataFrame, fibre_labels: np.ndarray, fibre_grid: PixelGrid) -> pd.DataFrame:
@@ -45,6 +51,48 @@ def assign(nuclei: pd.DataFrame, fibre_labels: np.ndarray, fibre_grid: PixelGrid
         "fibre_distance_um": np.where(fibre > 0, 0.0, distance),
     }
     return pd.DataFrame(columns, index=nuclei.index)
+
+
+def assign_by_window(nuclei: pd.DataFrame, fibre_labels: np.ndarray | StoredLabels, fibre_grid: PixelGrid) -> pd.DataFrame:
+    """What `assign` gives, from windows of a label image that need not fit into memory.
+
+    Exact up to FAR_UM: a nucleus farther from any fibre has `fibre_distance_um` NaN, and one deeper below its outline `depth_um` NaN.
+    """
+    found = assign(nuclei, np.zeros((1, 1), np.int32), PixelGrid((1, 1), fibre_grid.um_per_px))
+    rows = np.arange(len(nuclei))
+    for reach_um in (NEAR_UM, FAR_UM):
+        left_over = []
+        for some in _squares(nuclei.iloc[rows], fibre_grid):
+            told, sure = _assign_in_window(nuclei.iloc[rows[some]], fibre_labels, fibre_grid, reach_um)
+            sure |= reach_um == FAR_UM
+            found.iloc[rows[some[sure]]] = told[sure]
+            left_over.append(rows[some[~sure]])
+        rows = np.concatenate([np.zeros(0, np.intp), *left_over])
+    far = ~(found[["depth_um", "fibre_distance_um"]] <= FAR_UM)
+    return found.assign(**{name: found[name].mask(far[name]) for name in far})
+
+
+def _squares(nuclei: pd.DataFrame, grid: PixelGrid) -> list[np.ndarray]:
+    """Row numbers of the nuclei of each square of WINDOW_PX."""
+    square = np.floor(grid.to_px(nuclei[["y_um", "x_um"]].to_numpy(dtype=np.float64).reshape(-1, 2)) / WINDOW_PX).astype(np.int64)
+    _, number = np.unique(square, axis=0, return_inverse=True)
+    order = np.argsort(number, kind="stable")
+    return [part for part in np.split(order, np.flatnonzero(np.diff(number[order])) + 1) if len(part)]
+
+
+def _assign_in_window(
+    nuclei: pd.DataFrame, labels: np.ndarray | StoredLabels, grid: PixelGrid, reach_um: float
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """`assign` in the window that reaches `reach_um` round these nuclei, and for which of them nothing beyond it can be nearer."""
+    centres = grid.to_px(nuclei[["y_um", "x_um"]].to_numpy(dtype=np.float64))
+    reach = reach_um / grid.um_per_px
+    top, left = np.maximum(np.floor(centres.min(axis=0) - reach), 0).astype(int).tolist()
+    bottom, right = np.minimum(np.ceil(centres.max(axis=0) + reach), grid.shape).astype(int).tolist()
+    window = grid.crop(top, left, max(bottom - top, 0), max(right - left, 0))
+    told = assign(nuclei, labels[top : top + window.shape[0], left : left + window.shape[1]], window)
+    whole = top == left == 0 and (bottom, right) == grid.shape
+    distance = told["depth_um"].where(told["fibre_id"] > 0, told["fibre_distance_um"])
+    return told, (distance <= reach_um).to_numpy() | whole
 
 
 def nuclear_mask(nucleus_labels: np.ndarray, nucleus_grid: PixelGrid, grid: PixelGrid) -> np.ndarray:

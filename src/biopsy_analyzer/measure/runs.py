@@ -27,3 +27,9 @@ class Runs:
     def pixel_total(self, values: np.ndarray) -> np.ndarray:
         """Sum over each label's pixels of `values` (H, W), any real dtype, float64 (n,)."""
         return self.total(np.add.reduceat(np.asarray(values, dtype=np.float32).ravel(), self._start))
+
+    def first(self) -> np.ndarray:
+        """Row and column of each label's first pixel in raster order, int64 (n, 2); every label 1..n must occur."""
+        at = np.empty(self.n + 1, np.int64)
+        at[self.label[::-1]] = np.arange(len(self.label))[::-1]  # of a repeated index the last value stays
+        return np.stack([self.row, self.left], axis=1)[at[1:]]

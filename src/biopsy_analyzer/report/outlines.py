@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import overload
+
 import cv2
 import numpy as np
 from scipy import ndimage
@@ -9,17 +12,49 @@ from scipy import ndimage
 from biopsy_analyzer.grid import PixelGrid
 
 
-def outlines(labels: np.ndarray, grid: PixelGrid) -> list[np.ndarray]:
-    """The outer outline of each label 1..n as (k, 2) float64 corners (y, x) in um, not closed, in the order of the labels.
+class Rings(Sequence[np.ndarray]):
+    """Outlines, each (k, 2) float64 corners (y, x) in um, not closed; kept as whole pixels of `grid`, at 8 bytes a corner.
 
-    labels int32 (H, W), consecutive. The polygon runs along pixel edges, so without holes its area is the label's. Of a label in
-    several pieces the largest is taken; holes are filled. No labels: an empty list.
+    corners  int (m, 2), those of all rings one after the other;  ends  int (n,), where each ring ends
     """
-    rings = []
+
+    def __init__(self, corners: np.ndarray, ends: np.ndarray, grid: PixelGrid) -> None:
+        self._corners, self._ends, self._grid = corners.astype(np.int32), ends, grid
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @overload
+    def __getitem__(self, index: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[np.ndarray]: ...
+    def __getitem__(self, index: int | slice) -> np.ndarray | list[np.ndarray]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        index = range(len(self))[index]  # negative ones, and IndexError
+        return self._grid.to_um(self._corners[self._ends[index - 1] if index else 0 : self._ends[index]])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Rings], at: Sequence[tuple[int, int]], order: np.ndarray, grid: PixelGrid) -> Rings:
+        """The rings of windows of `grid` that start at pixels `at`, all together in the order given (n,)."""
+        corners = [part._corners + np.array(start, np.int32) for part, start in zip(parts, at, strict=True)]
+        sizes = np.concatenate([np.zeros(0, np.int64), *(np.diff(part._ends, prepend=0) for part in parts)])
+        starts = (np.cumsum(sizes) - sizes)[order]
+        ends = np.cumsum(sizes[order])
+        taken = np.arange(int(sizes.sum())) + np.repeat(starts - (ends - sizes[order]), sizes[order])
+        return cls(np.concatenate([np.zeros((0, 2), np.int32), *corners])[taken], ends, grid)
+
+
+def outlines(labels: np.ndarray, grid: PixelGrid) -> Rings:
+    """The outer outline of each label 1..n, in the order of the labels.
+
+    labels int32 (H, W) on `grid`, consecutive. The polygon runs along pixel edges, so without holes its area is the label's. Of a label in
+    several pieces the largest is taken; holes are filled. No labels: an empty sequence.
+    """
+    rings = [np.zeros((0, 2), np.int64)]
     for label, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):
-        corners = _edge_polygon(labels[rows, columns] == label) + np.array([rows.start, columns.start])
-        rings.append(grid.to_um(corners))
-    return rings
+        rings.append(_edge_polygon(labels[rows, columns] == label) + np.array([rows.start, columns.start]))
+    return Rings(np.concatenate(rings), np.cumsum([len(ring) for ring in rings[1:]], dtype=np.int64), grid)
 
 
 def _edge_polygon(mask: np.ndarray) -> np.ndarray:
@@ -59,7 +94,7 @@ def hull(points: np.ndarray) -> np.ndarray:
     return cv2.convexHull(points.astype(np.float32))[:, 0].astype(np.float64)
 
 
-def cluster_outlines(nucleus_outlines: list[np.ndarray], cluster_of_nucleus: np.ndarray, n_clusters: int) -> list[np.ndarray]:
+def cluster_outlines(nucleus_outlines: Sequence[np.ndarray], cluster_of_nucleus: np.ndarray, n_clusters: int) -> list[np.ndarray]:
     """For each cluster 1..n the convex hull (k, 2) in um around the outlines of its nuclei; cluster_of_nucleus: int, by row, 0 none."""
     members = [np.flatnonzero(cluster_of_nucleus == k) for k in range(1, n_clusters + 1)]
     return [hull(np.concatenate([nucleus_outlines[i] for i in rows])) for rows in members]

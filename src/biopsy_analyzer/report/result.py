@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.report.outlines import Rings, outlines
 from biopsy_analyzer.score.model import Scores
+from biopsy_analyzer.segment.stored_labels import StoredLabels
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.tissue.quality import Flag
 
@@ -32,19 +34,29 @@ class SlideInfo:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A network that took part, told apart by the SHA-256 of its weights."""
+    """A model that took part, told apart by the SHA-256 of its weights; `precision`: the numbers a network computed in, null for others."""
 
     name: str
     version: str
     sha256: str
+    precision: str | None = None
 
 
 @dataclass(frozen=True)
 class Labels:
-    """A label image and where it lies: int32 (H, W) on `grid`, 0 background, k is the table's row with id k."""
+    """A label image and where it lies: int32 (H, W) on `grid`, 0 background, k is the table's row with id k.
 
-    pixels: np.ndarray
+    pixels  an array, or compressed: then take slices, for the whole of a slide won't fit into memory
+    rings   the outlines, where they are known already
+    """
+
+    pixels: np.ndarray | StoredLabels
     grid: PixelGrid
+    rings: Rings | None = None
+
+    def outlines(self) -> Rings:
+        """The outline of each label in the table's order."""
+        return outlines(np.asarray(self.pixels), self.grid) if self.rings is None else self.rings
 
 
 @dataclass(frozen=True)
@@ -86,3 +98,4 @@ class Result:
     picture: Picture
     scores: Scores
     crops: tuple[Crop, ...] = ()
+    region_um: tuple[tuple[float, float], ...] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -14,11 +15,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load as parse_weights
 from torch import nn
 
-from biopsy_analyzer.errors import ModelError
+from biopsy_analyzer.errors import ModelError, SlideError
+from biopsy_analyzer.segment.model_folder import default_folder
 from biopsy_analyzer.tables import FIBRE_STATES, NUCLEUS_KINDS
+
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 CHANNELS = {"fibres": ("fibre", "depth", *FIBRE_STATES), "nuclei": ("nucleus", "depth", *NUCLEUS_KINDS)}
 """What each kind of network puts out: two sigmoid maps (foreground, depth) and one softmax over the rest."""
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 _CARD_KEYS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("name", "version", "kind", "sha256"), str),
@@ -101,7 +107,8 @@ def halo_px(widths: tuple[int, ...], bottom: int) -> int:
 class Network:
     """A loaded network: numpy in, numpy out.
 
-    `notes` records what had to be changed while running (less memory than wanted), for the result's warnings.
+    precision  of the convolutions: "float32", "bfloat16" or (on CUDA) "float16"; weights and maps are float32 in all of them
+    notes      what had to be changed while running (less memory than wanted), for the result's warnings
     """
 
     name: str
@@ -113,14 +120,15 @@ class Network:
     channels: tuple[str, ...]
     sha256: str
     device: str
+    precision: str
     module: UNet
     notes: list[str] = field(default_factory=list)
 
     def maps(self, rgb: np.ndarray) -> np.ndarray:
         """RGB uint8 (B, H, W, 3), H and W multiples of `stride` -> float32 (B, C, H, W) in 0..1, channels as in `channels`.
 
-        An empty batch gives an empty result. ModelError when the network puts out NaN or infinity. On CUDA half precision;
-        when its memory runs out the batch is halved, then the CPU takes over, and `notes` says so.
+        An empty batch gives an empty result. SlideError when the network puts out NaN or infinity. When CUDA's memory runs out the
+        batch is halved, then the CPU takes over, and `notes` says so.
         """
         if rgb.ndim != 4 or rgb.shape[3] != 3 or rgb.dtype != np.uint8 or any(n % self.stride for n in rgb.shape[1:3]):
             raise ValueError(f"{self.name} wants uint8 (B, H, W, 3), H and W multiples of {self.stride}, not {rgb.dtype} {rgb.shape}")
@@ -135,13 +143,22 @@ class Network:
         return out
 
     def _run(self, rgb: np.ndarray) -> np.ndarray:
-        with torch.inference_mode(), torch.autocast("cuda", torch.float16, enabled=self.device == "cuda"):
-            pixels = torch.from_numpy(np.ascontiguousarray(rgb)).to(self.device).permute(0, 3, 1, 2)  # channels last already
+        half = self.precision != "float32"
+        with torch.inference_mode(), torch.autocast(self.device, getattr(torch, self.precision) if half else None, enabled=half):
+            pixels = self._on_device(rgb).permute(0, 3, 1, 2)  # channels last already
             logits = self.module(pixels.float()).float()
             if not bool(torch.isfinite(logits.sum())):  # NaN and infinity survive a sum, at a tenth of the cost
-                raise ModelError(f"network {self.name} {self.version} put out NaN or infinity on {self.device}; its weights are unusable")
+                raise SlideError(
+                    f"network {self.name} {self.version} put out NaN or infinity on {self.device} in {self.precision}. "
+                    "Try --device cpu; if that fails too, its weights are unusable: fetch the models again."
+                )
             maps = torch.cat([logits[:, :2].sigmoid(), logits[:, 2:].softmax(1)], 1)
         return maps.cpu().numpy()
+
+    def _on_device(self, rgb: np.ndarray) -> torch.Tensor:
+        pixels = torch.from_numpy(np.ascontiguousarray(rgb))
+        # from pinned memory the copy runs beside the GPU's work
+        return pixels.pin_memory().to(self.device, non_blocking=True) if self.device == "cuda" else pixels
 
     def _use_less_memory(self, size: int) -> int:
         torch.cuda.empty_cache()
@@ -150,7 +167,7 @@ class Network:
             return size // 2
         self.notes.append(f"network {self.name}: CUDA memory ran out for one tile, continued on the CPU")
         self.module.to("cpu")
-        self.device = "cpu"
+        self.device, self.precision = "cpu", choose_precision("cpu")
         return 1
 
 
@@ -162,15 +179,17 @@ class Networks:
     nuclei: Network
 
 
-def load_network(folder: Path, device: str = "auto") -> Network:
+def load_network(folder: Path, device: str = "auto", precision: str = "auto") -> Network:
     """Load `folder`/weights.safetensors as its card.json describes it.
 
-    device: "cpu", "cuda", or "auto" (CUDA where there is one). ModelError, one line, when a file is missing, the weights'
-    SHA-256 is not the card's (checked before they are parsed), they are no safetensors or do not fit the architecture,
-    or the device is missing.
+    device: "cpu", "cuda", or "auto" (CUDA where there is one); precision: see `choose_precision`. ModelError, one line, when a file is
+    missing, the weights' SHA-256 is not the card's (checked before they are parsed), they are no safetensors or do not fit the
+    architecture, or the device is missing.
     """
     folder = Path(folder)
     device = choose_device(device)
+    precision = choose_precision(device, precision)
+    _keep_freed_memory()
     card = _read_card(folder)
     module = _build(folder, card, _read_weights(folder, card["sha256"]))
     return Network(
@@ -183,24 +202,19 @@ def load_network(folder: Path, device: str = "auto") -> Network:
         channels=tuple(card["channels"]),
         sha256=card["sha256"],
         device=device,
+        precision=precision,
         module=module.to(device).to(memory_format=torch.channels_last),  # type: ignore[call-overload]  # torch's stubs lack it
     )
 
 
-def load_networks(folder: Path | None = None, device: str = "auto") -> Networks:
+def load_networks(folder: Path | None = None, device: str = "auto", precision: str = "auto") -> Networks:
     """The networks in `folder`/fibres and `folder`/nuclei; None: those packaged with, or in the checkout of, this version."""
     folder = default_folder() if folder is None else Path(folder)
-    networks = {kind: load_network(folder / kind, device) for kind in CHANNELS}
+    networks = {kind: load_network(folder / kind, device, precision) for kind in CHANNELS}
     for kind, network in networks.items():
         if network.kind != kind:
             raise ModelError(f"{folder / kind}: card.json is of kind {network.kind!r}, wanted {kind!r}")
     return Networks(**networks)
-
-
-def default_folder() -> Path:
-    """Where the models lie: inside the installed package, else in the repository of an editable checkout."""
-    package = Path(__file__).resolve().parents[1]
-    return package / "models" if (package / "models").is_dir() else package.parents[1] / "models"
 
 
 def choose_device(wanted: str) -> str:
@@ -210,6 +224,36 @@ def choose_device(wanted: str) -> str:
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ModelError("device cuda was asked for, but torch finds no CUDA device; choose auto or cpu")
     return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def choose_precision(device: str, wanted: str = "auto") -> str:
+    """The numbers that convolutions compute in: on CUDA float16, on CPUs that multiply bfloat16 (AVX-512 BF16, AMX) bfloat16, else float32.
+
+    docs/speed.md shows that scores do not depend on it. wanted: "auto", or "float32" or "bfloat16" for a CPU; ModelError for another word.
+    """
+    if wanted not in PRECISIONS:
+        raise ModelError(f"precision {wanted!r} is not known; choose {', '.join(PRECISIONS)}")
+    if wanted != "auto":
+        return wanted
+    return "float16" if device == "cuda" else "bfloat16" if _cpu_multiplies_bfloat16() else "float32"
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False  # not Linux: unknown, and without such instructions bfloat16 is slower
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep freed memory for the next tile: fetching it from the kernel anew for each layer made large tiles 1.5 times slower."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return  # not glibc
+    mallopt(_M_MMAP_THRESHOLD, 2**30)
+    mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def _read_card(folder: Path) -> dict:

@@ -1,53 +1,49 @@
-"""A network's maps of a whole canvas, tile by tile."""
+"""A network's maps of a block, tile by tile."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from biopsy_analyzer.grid import PixelGrid
-from biopsy_analyzer.segment.tiles import Tile
+from biopsy_analyzer.segment.tiles import Box, Tile
 
 if TYPE_CHECKING:
     from biopsy_analyzer.segment.network import Network
 
 
-class Reader(Protocol):
-    """What is needed of a slide."""
-
-    def read(self, grid: PixelGrid) -> np.ndarray: ...
-
-
 def predict_maps(
-    slide: Reader,
-    grid: PixelGrid,
-    tiles: Sequence[Tile],
-    network: Network,
-    batch_size: int = 4,
-    progress: Callable[[int, int], None] | None = None,
-) -> np.ndarray:
-    """Maps float32 (C, H, W) in 0..1 of the canvas `grid`; 0 where no tile's core lies.
+    rgb: np.ndarray, at: tuple[int, int], tiles: Sequence[Tile], network: Network, batch_size: int, out: np.ndarray, out_at: tuple[int, int]
+) -> None:
+    """Fill the tiles' cores in `out`, (C, H, W) of any float type, with the network's maps, 0..1; the rest of it stays as it is.
 
-    Each tile's padded box is read (white outside the slide) and only its core is kept: the halo is at least the network's
-    receptive field, so the maps depend neither on tile size nor order (beyond the last bits of float32), and nothing is
-    blended. Batches are filled up with white so that the network sees one shape only. `progress` is called with (tiles done, all tiles).
+    rgb uint8 (h, w, 3) starts at pixel `at` (y, x), `out` at `out_at`, both counted as the tiles are. What a tile's padded box lacks in
+    `rgb` is white. Only cores are kept: the halo is at least the network's receptive field, so the maps depend neither on tile size nor
+    order (beyond the last bits), and nothing is blended. Batches are filled up with white, so that the network sees one shape only.
     ValueError when a tile's halo is too small or off the network's stride.
     """
-    maps = np.zeros((len(network.channels), *grid.shape), np.float32)
+    for tile in tiles:
+        _check(tile, network)
     for start in range(0, len(tiles), batch_size):
         some = tiles[start : start + batch_size]
         batch = np.full((batch_size, *some[0].padded[2:], 3), 255, np.uint8)
         for pixels, tile in zip(batch, some, strict=False):
-            _check(tile, network)
-            pixels[...] = slide.read(grid.crop(*tile.padded))
+            _copy(rgb, at, tile.padded, pixels)
         for found, tile in zip(network.maps(batch), some, strict=False):
-            (top, left, height, width), (from_top, from_left) = tile.core, _offset(tile)
-            maps[:, top : top + height, left : left + width] = found[:, from_top : from_top + height, from_left : from_left + width]
-        if progress:
-            progress(start + len(some), len(tiles))
-    return maps
+            (top, left, height, width), (down, right) = tile.core, _offset(tile)
+            rows, columns = (slice(a - b, a - b + n) for a, b, n in zip((top, left), out_at, (height, width), strict=True))
+            out[:, rows, columns] = found[:, down : down + height, right : right + width]
+
+
+def _copy(rgb: np.ndarray, at: tuple[int, int], box: Box, pixels: np.ndarray) -> None:
+    """What `rgb` has of `box` into `pixels`."""
+    source, target = [], []
+    for start, length, first, n in zip(box[:2], box[2:], at, rgb.shape, strict=False):
+        low, high = max(start, first), min(start + length, first + n)
+        source.append(slice(low - first, max(high - first, low - first)))
+        target.append(slice(low - start, max(high - start, low - start)))
+    pixels[tuple(target)] = rgb[tuple(source)]
 
 
 def _offset(tile: Tile) -> tuple[int, int]:

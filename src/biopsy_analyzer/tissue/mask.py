@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -57,6 +57,17 @@ def tissue_of(rgb: np.ndarray, grid: PixelGrid, settings: TissueSettings) -> Tis
     mask = _pieces(_closed(stained, grid.um_per_px, settings), grid.um_per_px, settings)
     area = float(np.count_nonzero(mask)) * grid.um_per_px**2 / 1e6
     return Tissue(mask, grid, area, (float(background[0]), float(background[1]), float(background[2])))
+
+
+def within(tissue: Tissue, region_um: np.ndarray | None) -> Tissue:
+    """The tissue inside a polygon, corners (k, 2) (y, x) in um; None: all of it."""
+    if region_um is None:
+        return tissue
+    inside = np.zeros(tissue.mask.shape, np.uint8)
+    corners = tissue.grid.to_px(np.asarray(region_um, dtype=np.float64)) - 0.5  # OpenCV's pixel centres are whole numbers
+    cv2.fillPoly(inside, [np.rint(corners[:, ::-1] * 256).astype(np.int32)], 1, shift=8)
+    mask = tissue.mask & (inside > 0)
+    return replace(tissue, mask=mask, area_mm2=float(np.count_nonzero(mask)) * tissue.grid.um_per_px**2 / 1e6)
 
 
 def glass_od(od: np.ndarray) -> np.ndarray:
