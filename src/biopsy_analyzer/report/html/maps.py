@@ -15,7 +15,8 @@ from biopsy_analyzer.report.legend import scale_bar_um
 from biopsy_analyzer.report.pictures import decode, shrink
 from biopsy_analyzer.report.result import Picture
 from biopsy_analyzer.score.axes import observe
-from biopsy_analyzer.settings import TissueSettings
+from biopsy_analyzer.score.places import no_places
+from biopsy_analyzer.settings import Settings, TissueSettings
 from biopsy_analyzer.tissue.mask import tissue_of
 
 EDGE_PX = 320
@@ -35,13 +36,14 @@ def density_maps(material: Material) -> list[dict[str, Any]]:
     small = shrink(Picture(decode(material.shots[0]), material.shots[0].grid), EDGE_PX)
     grid = small.grid
     tissue = tissue_of(small.rgb, grid, TissueSettings()).mask
-    seen = observe(material.fibres, material.nuclei, material.document["settings"]["clusters"]["at_necrosis_um"])
+    settings = Settings.model_validate(material.document["settings"])
+    seen = observe(material.fibres, material.nuclei, no_places(material.fibres, material.nuclei), settings)
     fibres = _smoothed(_counts(seen.fibre_yx, grid), grid)
-    necrotic = _smoothed(_counts(seen.fibre_yx[seen.necrotic > 0], grid), grid)
+    necrotic = _smoothed(_counts(seen.fibre_yx[seen.fibres["necrotic"] > 0], grid), grid)
     share = np.where(fibres > LEAST_FIBRES * _one(grid), necrotic / np.maximum(fibres, 1e-12), np.nan)
     found = [_figure("Necrosis", "share of fibres that are necrotic or pale-fragmented", share, tissue, grid, "percent")]
     if material.document["scores"]["inflammation"]["value"] is not None:
-        cells = _counts(seen.nucleus_yx[seen.inflammatory > 0], grid)
+        cells = _counts(seen.nucleus_yx[seen.nuclei["inflammatory"] > 0], grid)
         area = _smoothed(tissue.astype(np.float64), grid) * (grid.um_per_px / 1000) ** 2
         density = np.where(area > 0, _smoothed(cells, grid) / np.maximum(area, 1e-12), np.nan)
         found.append(

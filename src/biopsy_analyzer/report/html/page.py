@@ -14,6 +14,7 @@ from biopsy_analyzer.report.html.words import ACCURACY, PATTERNS, STATUS
 from biopsy_analyzer.score.axes import saturate
 from biopsy_analyzer.settings import Settings
 
+EXAMPLES = 4
 FLOORS = {"necrosis": ("necrosis_floor", "necrosis_half"), "inflammation": ("inflammation_floor_per_mm2", "inflammation_half_per_mm2")}
 
 
@@ -32,11 +33,14 @@ def slide_page(material: Material) -> bytes:
         balance=None if refused else _balance(document),
         section=section_figure(material),
         groups=groups,
-        shown_closeups={closeup["key"] for group in groups for closeup in group["closeups"]},
         sizes=None if refused else size_figure(material.fibres),
         maps=density_maps(material),
         ramp=ramp_css(),
-        evidence=document.get("evidence"),
+        evidence=_evidence(document, {closeup["key"] for group in groups for closeup in group["closeups"]}),
+        recorded=bool(document.get("evidence")),
+        corrections=document.get("corrections"),
+        stages=document.get("stages"),
+        space=document.get("space"),
         changed=changed_settings(document["settings"]),
         accuracy=ACCURACY,
     )
@@ -80,6 +84,30 @@ def _balance(document: dict[str, Any]) -> dict[str, Any]:
         "figure": axis_figure(-1.0, 1.0, axis["value"], axis["ci95"], [-margin, margin], 0.5),
         "label": f"balance {value}" + (f", 95 % interval {ci95}" if ci95 else "") + ", from -1 inflammation to 1 necrosis",
     }
+
+
+def _evidence(document: dict[str, Any], closeups: set[str]) -> dict[str, list[dict[str, Any]]]:
+    """Evidence items by state, each with the close-ups on the page that show objects it rests on; none where they were not recorded."""
+    by_state: dict[str, list[dict[str, Any]]] = {"present": [], "absent": [], "not_assessable": []}
+    for item in document.get("evidence") or ():
+        objects = item["objects"] or {"kind": "", "count": 0, "ids": ()}
+        keys = [(f"{objects['kind']}-{number}", f"{objects['kind']} {number}") for number in objects["ids"]]
+        kind = "percent" if (item["unit"] or "").startswith("share") else "number"
+        by_state[item["state"]].append(
+            {
+                **item,
+                "value": None if item["value"] is None else percent(item["value"]) if kind == "percent" else number(item["value"]),
+                "ci95": interval(item["ci95"], kind),
+                "threshold": None
+                if item["threshold"] is None
+                else percent(item["threshold"])
+                if kind == "percent"
+                else number(item["threshold"]),
+                "objects": objects,
+                "examples": [key for key in keys if key[0] in closeups][:EXAMPLES],
+            }
+        )
+    return by_state
 
 
 def changed_settings(settings: dict[str, Any]) -> list[tuple[str, Any, Any]]:
