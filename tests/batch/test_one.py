@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from biopsy_analyzer.batch import analyze_file
 from biopsy_analyzer.batch.lock import lock
+from biopsy_analyzer.batch.one import analyze_file
 from biopsy_analyzer.errors import OutputError, SlideError, UsageError
 from sections import GLASS, save
 
@@ -92,7 +92,7 @@ def test_two_at_one_result_are_told_apart(painted: Path, tmp_path: Path) -> None
 def test_a_full_disk_is_an_output_error_wherever_it_is_met(painted: Path, models: Path, tmp_path: Path) -> None:
     """A limit on the size of files stands for the full disk: with each limit another file is the first that fails half way."""
     code = (
-        "import sys, resource; from pathlib import Path; from biopsy_analyzer.batch import analyze_file\n"
+        "import sys, resource; from pathlib import Path; from biopsy_analyzer.batch.one import analyze_file\n"
         "from biopsy_analyzer.errors import OutputError\n"
         "for most_bytes in (10, 500, 3000, 9000):\n"
         "  resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, resource.RLIM_INFINITY))\n"

@@ -179,7 +179,7 @@ def test_left_overs_of_a_killed_run_are_swept(jobs: list[Job], stub: Stub, tmp_p
     out.mkdir()
     (out / ".writing-99-feed.jsonl.tmp").write_text("half")
     run(jobs, out, stub)
-    assert sorted(path.name for path in out.iterdir() if path.is_file()) == ["failures.json", "feed.jsonl", "summary.csv"]
+    assert sorted(path.name for path in out.iterdir() if path.is_file()) == ["failures.json", "feed.jsonl", "index.html", "summary.csv"]
 
 
 @pytest.mark.parametrize(("endings", "code"), [("oo", 0), ("or", 0), ("rf", 3), ("ff", 4), ("", 0)])  # o: ok, r: review, f: failed

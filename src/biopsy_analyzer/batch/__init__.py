@@ -1,5 +1,1 @@
-"""Many slides: worker processes or a cluster, a journal to resume from, and tables over all slides."""
-
-from biopsy_analyzer.batch.one import Analysed, analyze_file
-
-__all__ = ["Analysed", "analyze_file"]
+"""Many slides: one way from a file to its result (`one`), a journal to resume from, worker processes or a cluster, tables over all."""

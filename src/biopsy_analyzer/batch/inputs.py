@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from biopsy_analyzer.batch.folders import find_slides
 from biopsy_analyzer.batch.job import Job
 from biopsy_analyzer.errors import UsageError
-from biopsy_analyzer.slide import find_slides
 from biopsy_analyzer.slide.identity import safe_id
 from biopsy_analyzer.slide.pixel_size import choose
 
@@ -40,8 +40,10 @@ def collect_jobs(inputs: Sequence[str], manifest: Path | None, um_per_px: float 
         jobs += [job if job.um_per_px else replace(job, um_per_px=um_per_px) for job in _read_manifest(manifest)]
     if not jobs:
         raise UsageError("no slides were given. Name slide files, folders or globs, or a --manifest")
-    unique = {os.path.abspath(job.path): job for job in reversed(jobs)}  # the first of equals wins
-    return _with_ids(list(reversed(unique.values())))
+    unique: dict[str, Job] = {}
+    for job in jobs:
+        unique.setdefault(os.path.abspath(job.path), job)
+    return _with_ids(list(unique.values()))
 
 
 def _slides_of(text: str) -> list[Path]:

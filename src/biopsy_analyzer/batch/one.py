@@ -18,6 +18,8 @@ from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.slide import Slide, open_slide
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from biopsy_analyzer.models import Models
 
 CORRECTIONS = "corrections.jsonl"
@@ -53,6 +55,7 @@ def analyze_file(
     settings: Settings = Settings(),  # noqa: B008
     slide_id: str | None = None,
     sha256: str | None = None,
+    region: np.ndarray | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     wait_s: float = 0.0,
 ) -> Analysed:
@@ -62,6 +65,7 @@ def analyze_file(
     models     folder of models, None: those of this version; they stay loaded for the next call
     slide_id   name of the result folder; None: made from the file's name
     sha256     what the slide's SHA-256 must be; a slide with another is refused before it is analysed
+    region     polygon (k, 2), (y, x) in um, outside which nothing is looked at; None: the whole slide
     wait_s     how long to wait where another process writes the same result
 
     What can be refused is refused before torch is imported and the models are loaded. A blank slide gives a result of status
@@ -80,7 +84,7 @@ def analyze_file(
             from biopsy_analyzer.report import write_result
             from biopsy_analyzer.report.scores_json import scores_document
 
-            result = analyze_slide(slide, models_loaded, settings, progress=progress)
+            result = analyze_slide(slide, models_loaded, settings, progress, region)
             return Analysed(write_result(result, out), scores_document(result), tuple(slide.files), stamp)
 
 

@@ -13,6 +13,7 @@ from biopsy_analyzer.batch.journal import Entry, Journal, Work, append
 from biopsy_analyzer.batch.listing import FEED, feed_line, read_scores, row_of, write_failures, write_feed, write_summary
 from biopsy_analyzer.batch.lock import lock
 from biopsy_analyzer.report.atomic import check_writable, sweep
+from biopsy_analyzer.report.html import write_index
 
 Execute = Callable[[Sequence[Job], Options], Iterator[Outcome]]
 """Analyses slides, wherever that happens, and gives an outcome for each, in any order; closed early, it stops at once."""
@@ -78,6 +79,7 @@ def run_batch(jobs: Sequence[Job], options: Options, execute: Execute, tell: Cal
         finally:  # also when interrupted
             write_failures(out, jobs, ended.outcomes)
             write_summary(out, jobs, ended.outcomes, ended.rows)
+        write_index(out)
 
 
 def _do(

@@ -26,7 +26,7 @@ def analyze(
 ) -> None:
     """Analyse one section: fibres, nuclei, clusters, scores."""
     with errors_in_one_line(section.name or str(section), out):
-        from biopsy_analyzer.batch import analyze_file
+        from biopsy_analyzer.batch.one import analyze_file
         from biopsy_analyzer.report.summary import summary_text
 
         chosen = chosen_settings(settings)

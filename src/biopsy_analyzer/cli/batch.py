@@ -37,11 +37,12 @@ def batch(
         from biopsy_analyzer.batch.cluster import check_address
         from biopsy_analyzer.batch.inputs import collect_jobs
         from biopsy_analyzer.batch.job import Options
-        from biopsy_analyzer.batch.run import Tally, run_batch
 
         if scheduler is not None:
             check_address(scheduler)
         jobs = collect_jobs(inputs or [], manifest, mpp)
+        from biopsy_analyzer.batch.run import Tally, run_batch
+
         options = Options(out, models, device, chosen_settings(settings), 60 * time_limit)
         tally = Tally()
         with BatchBar(len(jobs), hidden=quiet) as bar:

@@ -1,0 +1,49 @@
+"""The slides in a folder: by their endings, each once however many files it consists of."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from biopsy_analyzer.errors import BiopsyAnalyzerError
+from biopsy_analyzer.slide import SUFFIXES
+
+_WITH_LOOSE_PARTS = frozenset([".vms", ".vmu"])
+"""Formats whose image files lie beside them under endings that a slide may have as well."""
+
+
+def find_slides(folder: Path) -> list[Path]:
+    """Slides anywhere below `folder`, by path; hidden files and folders, and linked folders, are left out (a link could lead in circles).
+
+    A MIRAX slide is its .mrxs, a VMS slide its .vms, a DICOM series its folder or, where the folder holds others too, its first instance.
+    What only looks like a slide is found as well, so that it is named when it is refused.
+    """
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        seen = [Path(place, name) for name in sorted(files) if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES]
+        index_files = [path for path in seen if path.suffix.lower() in _WITH_LOOSE_PARTS]
+        instances = [path for path in seen if path.suffix.lower() == ".dcm"]
+        others = [path for path in seen if path not in instances]
+        found += index_files or others
+        found += [Path(place)] if len(series := _series(instances)) == 1 and not others else series
+    return sorted(found)
+
+
+def _series(instances: list[Path]) -> list[Path]:
+    """The first instance of each DICOM series."""
+    firsts, covered = [], set[Path]()
+    for path in instances:
+        if path not in covered:
+            firsts.append(path)
+            covered.update(_of_same_series(path))
+    return firsts
+
+
+def _of_same_series(path: Path) -> list[Path]:
+    from biopsy_analyzer.slide.dicom import series_files
+
+    try:
+        return series_files(path)
+    except BiopsyAnalyzerError:
+        return [path]

@@ -1,0 +1,169 @@
+"""`biopsy-analyzer batch` as a lab meets it: real processes, real slides, real signals."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+import biopsy_analyzer
+from biopsy_analyzer.terminal import LOG
+from sections import GLASS, paint, save
+
+SLIDES = ("one", "two", "three")
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-W", "error", "-m", "biopsy_analyzer", "batch", *map(str, arguments)]
+
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(biopsy_analyzer.__file__).parents[1])}  # the code under test, wherever it runs
+
+
+def run(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), cwd=folder, capture_output=True, text=True, timeout=300, env=ENVIRONMENT)
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    """All that a batch leaves, but its log and its journal, which lists slides in the order they ended."""
+    inside = (path for path in sorted(out.rglob("*")) if path.is_file() and path.name not in (LOG, "journal.jsonl"))
+    return {str(path.relative_to(out)): path.read_bytes() for path in inside}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
+    """A folder with models and three slides, analysed in one go into `undisturbed`."""
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copytree(models, folder / "models")
+    for number, name in enumerate(SLIDES):
+        (folder / "in").mkdir(exist_ok=True)
+        save(paint(2, 3 + number, {}, []).rgb, folder / "in" / f"{name}.png")
+    done = run("in", "--mpp", "0.5", "--models", "models", "-o", "undisturbed", "--workers", "1", folder=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "0 ok, 3 review, 0 failed. Research use only, not for diagnosis.\n"
+    return folder
+
+
+ARGUMENTS = ("in", "--mpp", "0.5", "--models", "models", "--workers", "1")
+
+
+def test_the_tables_of_a_batch(lab: Path) -> None:
+    with (lab / "undisturbed" / "summary.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["slide_id"] for row in rows] == ["one", "three", "two"]
+    assert {row["status"] for row in rows} == {"review"}
+    lines = (lab / "undisturbed" / "feed.jsonl").read_text().splitlines()
+    assert [json.loads(line)["slide"]["id"] for line in lines] == ["one", "three", "two"]
+    assert all(json.loads(line)["intended_use"] == "research_use_only" for line in lines)
+    assert all((lab / "undisturbed" / name / "labels.ome.zarr").is_dir() for name in SLIDES)
+
+
+@pytest.mark.fault(21, 23, 28)
+def test_killed_at_any_moment_and_run_again(lab: Path) -> None:
+    """SIGKILL, once for the command alone and once with its workers; two workers then finish what is left."""
+    out = lab / "killed"
+    for number, group in enumerate((False, True)):
+        process = subprocess.Popen(command(*ARGUMENTS, "-o", "killed"), cwd=lab, env=ENVIRONMENT, start_new_session=True)
+        until(lambda: len(list(out.glob("*/scores.json"))) > number)  # noqa: B023 - it has ended when number changes
+        if group:
+            for one in psutil.Process(process.pid).children(recursive=True):
+                one.kill()
+        process.kill()
+        process.wait()
+    done = run(*ARGUMENTS[:-1], "2", "-o", "killed", "--json", folder=lab)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {"slides": 3, "ok": 0, "review": 3, "failed": 0}
+    assert contents(out) == contents(lab / "undisturbed")
+    journal = [json.loads(line)["outcome"]["id"] for line in (out / ".biopsy-analyzer" / "journal.jsonl").read_text().splitlines()]
+    assert sorted(journal) == sorted(SLIDES)  # none was written down twice
+
+
+def until(true: Callable[[], object], seconds: float = 300) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.fault(22)
+def test_a_request_to_stop(lab: Path) -> None:
+    """SIGTERM, which is what Ctrl-C does too (tests/test_cli.py)."""
+    process = subprocess.Popen(
+        command(*ARGUMENTS, "-o", "stopped"), cwd=lab, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    until(lambda: len(psutil.Process(process.pid).children()) > 0)
+    workers = psutil.Process(process.pid).children()
+    process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (130, "ERROR batch: interrupted. Run the same command again.\n")
+    assert stdout.endswith("failed. Research use only, not for diagnosis.\n")
+    psutil.wait_procs(workers, timeout=10)
+    assert not [worker for worker in workers if worker.is_running()]
+
+
+@pytest.mark.fault(15, 16, 17, 30, 32)
+def test_bad_slides_are_rows_and_the_others_as_without_them(lab: Path) -> None:
+    folder = lab / "mixed"
+    shutil.copytree(lab / "in", folder)
+    (folder / "page.svs").write_text("<!DOCTYPE html><html>not found</html>")
+    (folder / "empty.tif").touch()
+    os.mkfifo(folder / "pipe.tif")
+    save(np.tile(GLASS, (300, 300, 1)), folder / "=glass\x1b[31m.png")
+    (folder / "deep").mkdir()
+    shutil.copy(folder / "one.png", folder / "deep" / "one.png")
+    done = run("mixed", *ARGUMENTS[1:], "-o", "out-mixed", folder=lab)
+    assert done.returncode == 3
+    assert done.stdout == "0 ok, 4 review, 4 failed. Research use only, not for diagnosis.\n"
+    lines = done.stderr.splitlines()
+    assert len(lines) == 4
+    assert all(line.startswith("ERROR mixed/") for line in lines)
+    assert "\x1b" not in done.stderr
+    failures = {row["file"]: row["error"] for row in json.loads((lab / "out-mixed" / "failures.json").read_text())["failures"]}
+    assert failures.keys() == {"mixed/page.svs", "mixed/empty.tif", "mixed/pipe.tif", "mixed/=glass\x1b[31m.png"}
+    assert "HTML" in failures["mixed/page.svs"]
+    assert failures["mixed/=glass\x1b[31m.png"].startswith("No tissue")
+    with (lab / "out-mixed" / "summary.csv").open(newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "@")) or "\x1b" in cell]
+    found = sorted(path.name for path in (lab / "out-mixed").iterdir() if path.is_dir() and path.name.startswith("one"))
+    assert len(found) == 2
+    for name in ("two", "three"):
+        assert contents(lab / "out-mixed" / name) == contents(lab / "undisturbed" / name)
+
+
+@pytest.mark.fault(27)
+def test_unusable_models_stop_the_batch(lab: Path) -> None:
+    shutil.copytree(lab / "models", lab / "cut")
+    weights = lab / "cut" / "nuclei" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    done = run("in", "--mpp", "0.5", "--models", "cut", "-o", "out-cut", "--workers", "1", folder=lab)
+    assert done.returncode == 5
+    assert len(done.stderr.splitlines()) == 1
+    assert "SHA-256" in done.stderr
+
+
+@pytest.mark.fault(23, 34)
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "no slides were given"),
+        (("in", "--scheduler", "tcp://10.0.0.1:8786"), "neither encrypted nor on this machine"),
+        (("in", "--workers", "0"), "--workers"),
+    ],
+)
+def test_wrong_usage_is_said_at_once(arguments: tuple[str, ...], words: str, lab: Path) -> None:
+    done = run(*arguments, "-o", "out-usage", folder=lab)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert not (lab / "out-usage").exists()

@@ -1,0 +1,83 @@
+"""Slides handed out by a real Dask cluster on this machine; what only a far one could show is left to docs/batch.md."""
+
+import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from biopsy_analyzer.batch.cluster import ClusterError, analyse_on_worker, check_address, run_on_cluster
+from biopsy_analyzer.batch.job import Job, Options, outcome_of, to_line
+from biopsy_analyzer.batch.local import run_locally
+from biopsy_analyzer.batch.run import Tally, run_batch
+from biopsy_analyzer.errors import UsageError
+
+
+@pytest.mark.fault(34)
+@pytest.mark.parametrize("address", ["tcp://10.0.0.1:8786", "192.168.1.5:8786", "tcp://example.org:8786", "tcp://[2001:db8::1]:8786"])
+def test_a_scheduler_elsewhere_without_tls_is_refused(address: str) -> None:
+    with pytest.raises(UsageError, match="neither encrypted nor on this machine"):
+        check_address(address)
+
+
+@pytest.mark.fault(34)
+@pytest.mark.parametrize("address", ["inproc://1/2", "http://127.0.0.1:8787", "tcp://", "ucx://127.0.0.1:1"])
+def test_other_addresses_are_not_understood(address: str) -> None:
+    with pytest.raises(UsageError, match="not understood"):
+        check_address(address)
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:8786", "127.0.0.1:8786", "localhost:8786", "tcp://[::1]:8786", "tls://far.away:8786"])
+def test_this_machine_and_tls_pass(address: str) -> None:
+    check_address(address)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    distributed = pytest.importorskip("distributed")
+    with (
+        warnings.catch_warnings(),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, protocol="tcp", silence_logs=50
+        ) as cluster,
+    ):
+        yield cluster.scheduler_address
+
+
+def test_results_and_tables_are_those_of_this_machine(address: str, painted: Path, models: Path, tmp_path: Path) -> None:
+    """One good and one missing slide: the same files to the byte, the same resume, nothing through the scheduler but lines."""
+    jobs = [Job(painted, "painted", um_per_px=0.5), Job(tmp_path / "missing.svs", "missing")]
+    tallies = []
+    for out, execute in (
+        (tmp_path / "here", lambda left, options: run_locally(left, options, 1)),
+        (tmp_path / "there", lambda left, options: run_on_cluster(left, options, address)),
+    ):
+        tallies.append(Tally())
+        run_batch(jobs, Options(out, models), execute, lambda job, outcome: tallies[-1].add(outcome))
+    assert [str(tally) for tally in tallies] == ["0 ok, 1 review, 1 failed"] * 2
+    names = {str(path.relative_to(tmp_path / "here")) for path in (tmp_path / "here").rglob("*") if path.is_file()}
+    for name in names - {".biopsy-analyzer/journal.jsonl", "biopsy-analyzer.log"}:
+        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes(), name
+    left: list[str] = []
+    run_batch(
+        jobs,
+        Options(tmp_path / "there", models),
+        lambda jobs, options: left.extend(job.id for job in jobs) or run_on_cluster(jobs, options, address),  # type: ignore[func-returns-value]
+        lambda job, outcome: None,
+    )
+    assert left == ["missing"]
+
+
+def test_what_passes_through_the_scheduler_is_small(models: Path, tmp_path: Path) -> None:
+    answer = analyse_on_worker(to_line(Job(tmp_path / "missing.svs", "missing")), to_line(Options(tmp_path, models)))
+    assert outcome_of(answer).exit_code == 3
+    assert len(answer) < 1000
+    assert json.loads(answer)["error"].startswith("can't be found")
+
+
+def test_no_scheduler_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("biopsy_analyzer.batch.cluster.CONNECT_S", 1)
+    with pytest.raises(ClusterError, match=r"no scheduler answers at tcp://127\.0\.0\.1:9"):
+        next(run_on_cluster([Job(Path("a.svs"), "a")], Options(tmp_path), "tcp://127.0.0.1:9"))

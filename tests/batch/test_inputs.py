@@ -1,0 +1,173 @@
+"""Which slides a command names, and what is said at once where it names none."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from biopsy_analyzer.batch.folders import find_slides
+from biopsy_analyzer.batch.inputs import collect_jobs
+from biopsy_analyzer.batch.job import Job, Options, job_of, options_of, to_line
+from biopsy_analyzer.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def touch(*names: str | bytes) -> None:
+    for name in names:
+        path = os.fsdecode(name)
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        with open(path, "wb"):
+            pass
+
+
+def ids(*inputs: str, manifest: str | None = None) -> dict[str, str]:
+    return {str(job.path): job.id for job in collect_jobs(inputs, Path(manifest) if manifest else None, None)}
+
+
+def test_a_folder_is_searched_through() -> None:
+    touch("in/b.svs", "in/deep/er/a.tif", "in/notes.txt", "in/.hidden.svs", "in/._a.tif", "in/.trash/c.svs", "in/C.PNG")
+    assert ids("in") == {"in/C.PNG": "C", "in/b.svs": "b", "in/deep/er/a.tif": "a"}
+
+
+def test_slides_of_many_files_count_once() -> None:
+    touch("in/a.mrxs", "in/a/Data0000.dat", "in/a/Slidedat.ini", "in/vms/b.vms", "in/vms/b.jpg", "in/vms/b_map2.jpg")
+    assert [str(path) for path in find_slides(Path("in"))] == ["in/a.mrxs", "in/vms/b.vms"]
+
+
+def test_files_globs_and_folders_in_the_order_given_each_file_once() -> None:
+    touch("z.svs", "in/a.svs", "in/b.svs", "in/c.tif")
+    assert list(ids("z.svs", "in/*.svs", "in", "./in/../z.svs")) == ["z.svs", "in/a.svs", "in/b.svs", "in/c.tif"]
+    assert list(ids("**/*.svs")) == ["in/a.svs", "in/b.svs", "z.svs"]
+
+
+def test_a_name_that_looks_like_a_pattern_is_a_name() -> None:
+    touch("a[1].svs", "a1.svs")
+    assert ids("a[1].svs").keys() == {"a[1].svs"}
+
+
+@pytest.mark.parametrize("inputs", [[], ["missing.svs"], ["empty"], ["*.svs"], ["a\0b"]])
+def test_no_slides_is_said_at_once(inputs: list[str]) -> None:
+    touch("empty/notes.txt")
+    with pytest.raises(UsageError, match=r"no slides|no such file"):
+        ids(*inputs)
+
+
+@pytest.mark.fault(8)
+@pytest.mark.parametrize("um_per_px", [0.0, -1.0, float("nan"), 252.0])
+def test_an_impossible_pixel_size_is_said_at_once(um_per_px: float) -> None:
+    touch("a.svs")
+    with pytest.raises(UsageError, match="--mpp"):
+        collect_jobs(["a.svs"], None, um_per_px)
+
+
+@pytest.mark.fault(17)
+def test_equal_names_get_folders_of_their_own_that_stay() -> None:
+    touch("one/a.svs", "two/a.svs", "two/a.tif", "two/A.png", "two/b.svs")
+    found = ids("one", "two")
+    assert found["two/b.svs"] == "b"
+    assert len({name.casefold() for name in found.values()}) == 5
+    assert all(name.lower().startswith("a-") for path, name in found.items() if not path.endswith("b.svs"))
+    assert ids("two/a.tif", "one/a.svs") == {path: found[path] for path in ("two/a.tif", "one/a.svs")}
+
+
+HOSTILE = ["Müller.svs", "筋肉.svs", "u\u0308.svs", "\u00fc.svs", "a b $(x).svs", "-rf.svs", "new\nline.svs", "x" * 240 + ".svs"]
+HOSTILE += ["=HYPERLINK(1).svs", '"><img src=x>.svs', "\x1b[31mred.svs", os.fsdecode(b"byte\xff.svs"), " .svs"]
+
+
+@pytest.mark.fault(16, 32)
+def test_hostile_names_become_plain_folders_and_pass_between_processes() -> None:
+    touch(*(f"in/{name}" for name in HOSTILE))
+    jobs = collect_jobs(["in"], None, None)
+    assert {job.path.name for job in jobs} == set(HOSTILE)
+    assert len({job.id.casefold() for job in jobs}) == len(HOSTILE)
+    for job in jobs:
+        assert job.id not in (".", "..")
+        assert not set(job.id) & set('/\\\n\x1b"<>$ =')
+        assert len(os.fsencode(job.id)) < 100
+        assert job_of(to_line(job)) == job
+
+
+@pytest.mark.fault(18)
+def test_links_in_circles_and_out_of_the_folder() -> None:
+    touch("in/a.svs", "elsewhere/secret.svs")
+    os.symlink("..", "in/circle")
+    os.symlink("../elsewhere", "in/out")
+    os.symlink("self.svs", "in/self.svs")
+    os.symlink("../elsewhere/secret.svs", "in/linked.svs")
+    assert ids("in") == {"in/a.svs": "a", "in/linked.svs": "linked", "in/self.svs": "self"}
+
+
+def test_a_manifest_says_case_pixel_size_and_sum() -> None:
+    touch("slides/a.svs", "slides/b.svs")
+    sha256 = "AB" * 32
+    Path("slides/list.csv").write_text(
+        f"\ufeffpath,case_id,um_per_px,sha256\na.svs,../etc,0.25,{sha256}\n{Path('slides/b.svs').absolute()},,,\n"
+    )
+    first, second = collect_jobs([], Path("slides/list.csv"), 0.5)
+    assert first == Job(Path("slides/a.svs"), "a", "../etc", 0.25, sha256.lower())
+    assert (second.id, second.case_id, second.um_per_px, second.sha256) == ("b", "", 0.5, None)
+
+
+@pytest.mark.fault(18, 33)
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "lacks the column path"),
+        ("file,case_id\na.svs,1\n", "lacks the column path"),
+        ("path,caseid\na.svs,1\n", "unknown column 'caseid', 'case_id' is known"),
+        ("path,colour\na.svs,1\n", "unknown column 'colour', known: path"),
+        ("path,case_id\na.svs\n", "line 2: 1 cells where the first line has 2"),
+        ("path\na.svs,b\n", "line 2"),
+        ("path,um_per_px\na.svs,half\n", "line 2: um_per_px is 'half'; a number"),
+        ("path,um_per_px\na.svs,nan\n", "0.05 to 5 is wanted"),
+        ("path,um_per_px\na.svs,252\n", "0.05 to 5 is wanted"),
+        ("path,sha256\na.svs,1234\n", "64 hexadecimal digits"),
+        ('path\n""\n', "no usable path"),
+        ('path\n"a', "no readable CSV"),
+        ("path\n" + "x" * 200_000, "no readable CSV"),
+        ("path\n", "no slides were given"),
+    ],
+)
+def test_a_manifest_that_is_wrong_is_named_with_its_line(content: str, words: str) -> None:
+    Path("list.csv").write_text(content)
+    with pytest.raises(UsageError, match=words):
+        ids(manifest="list.csv")
+
+
+def test_a_missing_manifest() -> None:
+    with pytest.raises(UsageError, match=r"list\.csv: the manifest can't be read"):
+        ids(manifest="list.csv")
+
+
+def test_options_pass_between_processes(tmp_path: Path) -> None:
+    options = Options(tmp_path, tmp_path / "models", "cpu", time_limit_s=3.5, memory_limit_bytes=10)
+    assert options_of(to_line(options)) == options
+
+
+def test_a_dicom_series_counts_once(tmp_path: Path) -> None:
+    pydicom = pytest.importorskip("pydicom")
+    from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+    def instance(path: str, series: str) -> None:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        meta = pydicom.dataset.FileMetaDataset()
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.77.1.6"
+        meta.MediaStorageSOPInstanceUID = generate_uid()
+        data = pydicom.dataset.FileDataset(path, {}, file_meta=meta, preamble=bytes(128))
+        data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+        data.SeriesInstanceUID = series
+        data.save_as(path, enforce_file_format=True)
+
+    one, two = generate_uid(), generate_uid()
+    for name in ("1.dcm", "2.dcm"):
+        instance(f"in/alone/{name}", one)
+        instance(f"in/mixed/{name}", one)
+    instance("in/mixed/3.dcm", two)
+    assert [str(path) for path in find_slides(Path("in"))] == ["in/alone", "in/mixed/1.dcm", "in/mixed/3.dcm"]
+    shutil.rmtree("in")
