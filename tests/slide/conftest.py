@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 import tifffile
 
+from dicom_slides import jpeg2000
+from vendor_slides import halved
+
 APERIO = "Aperio Image Library v12.0.15\r\n700x530 [0,0 700x530] (256x256) JPEG/RGB Q=90|AppMag = 20|MPP = 0.5000|Patient = CANARY"
 
 
@@ -20,12 +23,6 @@ def picture() -> np.ndarray:
     rng = np.random.default_rng(1)
     small = rng.integers(60, 250, (27, 35, 3)).astype(np.uint8)
     return cv2.resize(small, (700, 530), interpolation=cv2.INTER_CUBIC)
-
-
-def halved(image: np.ndarray, times: int) -> np.ndarray:
-    for _ in range(times):
-        image = cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA)
-    return image
 
 
 def write_svs(path: Path, image: np.ndarray) -> None:
@@ -40,7 +37,7 @@ def write_pyramid(path: Path, image: np.ndarray, **more: Any) -> None:
     options: dict[str, Any] = {"tile": (128, 128), "photometric": "rgb", "compression": "jpeg", "metadata": None} | more
     with tifffile.TiffWriter(path, bigtiff=path.name.startswith("big")) as writer:
         writer.write(image, resolution=(20_000, 20_000), resolutionunit="CENTIMETER", **options)
-        writer.write(halved(image, 1), subfiletype=1, **options)
+        writer.write(halved(image), subfiletype=1, **options)
 
 
 def write_ome(path: Path, image: np.ndarray) -> None:
@@ -48,7 +45,7 @@ def write_ome(path: Path, image: np.ndarray) -> None:
     with tifffile.TiffWriter(path) as writer:
         sizes = {"axes": "YXS", "PhysicalSizeX": 500, "PhysicalSizeXUnit": "nm", "PhysicalSizeY": 0.5, "PhysicalSizeYUnit": "µm"}
         writer.write(image, subifds=2, metadata=sizes, **options)
-        writer.write(halved(image, 1), subfiletype=1, **options)
+        writer.write(halved(image), subfiletype=1, **options)
         writer.write(halved(image, 2), subfiletype=1, **options)
 
 
@@ -58,7 +55,7 @@ def write_imagej(path: Path, image: np.ndarray) -> None:
 
 @pytest.fixture
 def written(tmp_path: Path, picture: np.ndarray) -> Callable[[str], Path]:
-    """Writes `picture` under a name whose ending tells the format; all state 0.5 um/px, except PNG and JPEG."""
+    """Writes `picture` under a name whose ending tells the format; all state 0.5 um/px, except PNG, JPEG and JPEG 2000."""
 
     def write(name: str) -> Path:
         path = tmp_path / name
@@ -70,6 +67,8 @@ def written(tmp_path: Path, picture: np.ndarray) -> Callable[[str], Path]:
             write_imagej(path, picture)
         elif name.endswith(".tif"):
             write_pyramid(path, picture)
+        elif name.endswith(".jp2"):
+            path.write_bytes(jpeg2000(picture))
         else:
             cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
         return path

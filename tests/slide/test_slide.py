@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.slide import Slide, open_slide
 from biopsy_analyzer.slide.slide import safe_id
 
 Write = Callable[[str], Path]
-NAMES = ["a.svs", "a.ome.tif", "a.ij.tif", "a.tif", "big.tif", "a.png", "a.jpg"]
+NAMES = ["a.svs", "a.ome.tif", "a.ij.tif", "a.tif", "big.tif", "a.png", "a.jpg", "a.jp2"]
 
 
 def opened(path: Path) -> Slide:
-    return open_slide(path, um_per_px=0.5 if path.suffix in (".png", ".jpg") else None)
+    return open_slide(path, um_per_px=0.5 if path.suffix in (".png", ".jpg", ".jp2") else None)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -142,6 +142,33 @@ def test_a_fork_reads_the_same(written: Write) -> None:
         for child in children:
             child.join()
         assert digests == {hash(slide.read(slide.grid(0.9)).tobytes())}
+
+
+@pytest.mark.fault(12)
+@pytest.mark.parametrize("ending", ["tif", "png", "jpg", "jp2"])
+def test_the_colour_profile_is_recorded_and_not_applied(ending: str, tmp_path: Path) -> None:
+    import hashlib
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    image = Image.new("RGB", (64, 64), (200, 60, 90))
+    image.save(tmp_path / f"with.{ending}", icc_profile=profile)
+    image.save(tmp_path / f"without.{ending}")
+    with open_slide(tmp_path / f"with.{ending}", um_per_px=0.5) as slide, open_slide(tmp_path / f"without.{ending}", um_per_px=0.5) as bare:
+        assert bare.icc_sha256 is None
+        assert slide.icc_sha256 == (hashlib.sha256(profile).hexdigest() if ending != "jp2" else None), "Pillow doesn't read JPEG 2000's"
+        np.testing.assert_array_equal(slide.read(slide.grid()), bare.read(bare.grid()))
+
+
+@pytest.mark.fault(3)
+def test_a_changed_tile_changes_the_sha256(written: Write) -> None:
+    path = written("a.svs")
+    with open_slide(path) as slide:
+        before = slide.sha256
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 32] = bytes(32)
+    path.write_bytes(data)
+    with open_slide(path) as slide:
+        assert slide.sha256 != before
 
 
 def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import imagecodecs
 import numpy as np
 
 from biopsy_analyzer.errors import BiopsyAnalyzerError, NotASlide
+from biopsy_analyzer.slide.encoded import check_image, check_jpeg
 from biopsy_analyzer.slide.forks import renew_after_fork
-from biopsy_analyzer.slide.jpeg import check_jpeg
 from biopsy_analyzer.slide.kind import files_in, is_dicom
 from biopsy_analyzer.slide.pixel_size import Stated
 from biopsy_analyzer.slide.plain import digest
@@ -23,6 +23,7 @@ from biopsy_analyzer.slide.tiles import TileCache, TiledLevel
 
 WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"  # VL Whole Slide Microscopy Image Storage
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
 COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "MONOCHROME2")
 MAX_INSTANCES = 1000
 MAX_TILE_PX = 4096 * 4096
@@ -97,14 +98,17 @@ def _tile(data: Any, row: int, column: int) -> np.ndarray | None:
     at, plane, path = Point(column, row), data.default_z, data.default_path
     if data.is_sparse(at, plane, path):
         return None
+    shape = data.tile_size.height, data.tile_size.width
     if data.transfer_syntax == JPEG_BASELINE and data.samples_per_pixel == 3:
         stored = "RGB" if data.photometric_interpretation == "RGB" else "YCBCR"
         frame = data.get_encoded_tile(at, plane, path)
-        check_jpeg(frame, (data.tile_size.height, data.tile_size.width))
+        check_jpeg(frame, shape)
         pixels: np.ndarray = imagecodecs.jpeg8_decode(frame, colorspace=stored, outcolorspace="RGB")
     else:
+        if data.transfer_syntax in JPEG_2000:
+            check_image(data.get_encoded_tile(at, plane, path), shape)
         pixels = np.asarray(data.get_decoded_tile(at, plane, path).convert("RGB"))
-    if pixels.shape != (data.tile_size.height, data.tile_size.width, 3):
+    if pixels.shape != (*shape, 3):
         raise ValueError("a tile of another size")
     return pixels
 

@@ -1,6 +1,10 @@
-"""What a JPEG's bytes say before a decoder sees them: decoders take a cut tile without a word."""
+"""What an encoded tile says before a decoder sees it: decoders take a cut JPEG without a word, and 15 kB for 3 GB of pixels."""
 
 from __future__ import annotations
+
+import io
+
+from PIL import Image
 
 JPEG_END = b"\xff\xd9"
 
@@ -11,6 +15,13 @@ def check_jpeg(data: bytes, shape: tuple[int, int]) -> None:
         raise ValueError("a tile of another size")
     if JPEG_END not in data[-64:] and JPEG_END not in data:
         raise ValueError("a tile without its end")
+
+
+def check_image(data: bytes, shape: tuple[int, int]) -> None:
+    """ValueError for a JPEG 2000, PNG or WebP of another size; raises whatever Pillow raises for what is none."""
+    with Image.open(io.BytesIO(data), formats=("JPEG2000", "PNG", "WEBP")) as image:  # reads no pixels
+        if (image.height, image.width) != shape:
+            raise ValueError("a tile of another size")
 
 
 def _jpeg_shape(data: bytes) -> tuple[int, int] | None:

@@ -11,7 +11,7 @@ import tifffile
 
 from biopsy_analyzer.errors import NotASlide
 from biopsy_analyzer.slide.convert import check_format, to_rgb
-from biopsy_analyzer.slide.jpeg import check_jpeg
+from biopsy_analyzer.slide.encoded import check_image, check_jpeg
 from biopsy_analyzer.slide.pixel_size import Stated, from_aperio, from_ome, from_resolution
 from biopsy_analyzer.slide.plain import check_budget, digest
 from biopsy_analyzer.slide.reader import Facts
@@ -19,7 +19,9 @@ from biopsy_analyzer.slide.tiles import ArrayLevel, TileCache, TiledLevel, tile_
 
 MAX_TILE_PX = 4096 * 4096
 MAX_SIDE_PX = 1_000_000
-JPEGS = (6, 7)
+JPEG = 7
+BOUNDED = (1, 5, 8, 32773, 32946, 34926, 50000)  # none, LZW, deflate, PackBits, Zstandard: decode to what a tile holds and no more
+IMAGES = (33005, 34712, 34933, 50001)  # JPEG 2000, PNG, WebP: decode to the size that they say
 YCBCR_JPEG2000 = 33003  # its colours are stored without a mark that decoders heed: silently wrong
 ICC = 34675
 
@@ -44,8 +46,10 @@ class PageDecoder:
         if count == 0:
             return None
         data = os.pread(self._handle, count, offset)
-        if page.compression == tifffile.COMPRESSION.JPEG:
+        if page.compression == JPEG:
             check_jpeg(data, self.tile)
+        elif page.compression in IMAGES:
+            check_image(data, self.tile)
         segment, _, _ = self._decoder(data, index, jpegtables=self._tables, jpegheader=self._header)
         if segment is None:
             return None
@@ -65,8 +69,7 @@ class Tiff:
             pages = self._pages()
             self.levels = [self._level(page, number, cache) for number, page in enumerate(pages)]
             self.stated = _stated(pages[0])
-            compression = tifffile.COMPRESSION(pages[0].compression).name.replace("_", " ")
-            self.facts = Facts(format_name, "tifffile", compression, (path,), digest(pages[0].tags.valueof(ICC)))
+            self.facts = Facts(format_name, "tifffile", _compression(pages[0]), (path,), digest(pages[0].tags.valueof(ICC)))
         except NotASlide:
             self._file.close()
             raise
@@ -91,7 +94,9 @@ class Tiff:
             raise NotASlide(f"{self.name}: says it has {width} x {height} px; 1 to {MAX_SIDE_PX} is wanted. Copy it again.")
         if page.compression == YCBCR_JPEG2000:
             raise NotASlide(f"{self.name}: JPEG 2000 in YCbCr (33003) outside of an Aperio slide, not read. Convert it to JPEG.")
-        if page.photometric == 6 and page.compression not in JPEGS:
+        if page.compression not in (JPEG, *BOUNDED, *IMAGES):
+            raise NotASlide(f"{self.name}: compressed by {_compression(page)}, not read. Convert it to JPEG.")
+        if page.photometric == 6 and page.compression != JPEG:
             raise NotASlide(f"{self.name}: YCbCr pixels without JPEG compression, not read. Export as RGB.")
         if page.is_tiled and page.planarconfig == 1:
             decoder = PageDecoder(page)
@@ -109,6 +114,10 @@ class Tiff:
     def close(self) -> None:
         """Closes the file; levels can't be read after that."""
         self._file.close()
+
+
+def _compression(page: Any) -> str:
+    return tifffile.COMPRESSION(page.compression).name.replace("_", " ")
 
 
 def _format(page: Any) -> tuple[Any, ...]:
