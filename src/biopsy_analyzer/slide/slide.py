@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -93,7 +94,7 @@ class Slide:
         self.files, self.icc_sha256 = facts.files, facts.icc_sha256
         self.um_per_px = um_per_px
         self.um_per_px_source = source
-        self._reader = reader
+        self._close = weakref.finalize(self, reader.close)  # where nobody closes it, as for a layer of a viewer, it goes with the last use
         kept, self.notes = agreeing(sorted(reader.levels, key=lambda level: -level.shape[0] * level.shape[1]))
         self.levels: tuple[Level, ...] = tuple(kept)
         self.shape = self.levels[0].shape
@@ -184,7 +185,7 @@ class Slide:
 
     def close(self) -> None:
         """Closes the file."""
-        self._reader.close()
+        self._close()
 
     def __enter__(self) -> Slide:
         return self
