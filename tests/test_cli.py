@@ -62,6 +62,7 @@ def test_the_summary_is_short_and_says_for_what_use(plan: Plan, models: Path, tm
     assert len(os.listdir(tmp_path / "results")) == 1
 
 
+@pytest.mark.fault(8)
 def test_a_missing_pixel_size_names_mpp(plan: Plan, tmp_path: Path) -> None:
     save(plan.rgb, tmp_path / "painted.png")
     done = run("analyze", "painted.png", folder=tmp_path)
@@ -72,6 +73,7 @@ def test_a_missing_pixel_size_names_mpp(plan: Plan, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.fault(15, 32)
 def test_a_foreign_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "a\x1b[31m.svs").write_text("<html>not here</html>")
     done = run("analyze", "a\x1b[31m.svs", "--mpp", "0.5", folder=tmp_path)
@@ -80,6 +82,7 @@ def test_a_foreign_file_is_one_line(tmp_path: Path) -> None:
     assert done.stderr.startswith("ERROR a\\x1b[31m.svs: ")
 
 
+@pytest.mark.fault(30, 37)
 def test_glass_is_refused(models: Path, tmp_path: Path) -> None:
     save(np.tile(GLASS, (300, 300, 1)), tmp_path / "glass.png")
     done = run("analyze", "glass.png", "--mpp", "0.5", "--models", models, "--quiet", folder=tmp_path)
@@ -90,6 +93,7 @@ def test_glass_is_refused(models: Path, tmp_path: Path) -> None:
     assert document["scores"]["necrosis"]["value"] is None
 
 
+@pytest.mark.fault(19)
 def test_a_folder_that_cannot_be_written_is_said_before_the_work(plan: Plan, tmp_path: Path) -> None:
     save(plan.rgb, tmp_path / "painted.png")
     (tmp_path / "out").write_text("a file")
@@ -110,6 +114,7 @@ def test_standard_output_that_is_full_is_one_line(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.fault(22)
 def test_a_request_to_stop_is_as_ctrl_c(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from biopsy_analyzer import cli; from biopsy_analyzer.terminal import errors_in_one_line\n"

@@ -83,6 +83,7 @@ def _by_place(box: np.ndarray) -> tuple[int, int]:
     return round(box[1] / 40), round(box[0] / 40)
 
 
+@pytest.mark.fault(28, 29)
 @pytest.mark.parametrize(("block_um", "tile_px"), [(1536.0, 128), (150.0, 1536), (97.0, 104)])
 def test_blocks_and_tiles_leave_no_seams(
     result: Result, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_um: float, tile_px: int
@@ -122,6 +123,7 @@ def test_only_tissue_in_the_region_is_analysed(result: Result, plan: Plan, tmp_p
     assert 0 < part.tissue_area_mm2 < result.tissue_area_mm2
 
 
+@pytest.mark.fault(29)
 def test_a_shifted_slide_gives_the_same_objects(result: Result, plan: Plan, tmp_path: Path) -> None:
     shifted = analyse(np.pad(plan.rgb, ((37, 0), (37, 0), (0, 0)), constant_values=int(GLASS[0])), tmp_path)
     order = [table.sort_values(["y_um", "x_um"], key=lambda column: column.round(-1)) for table in (shifted.fibres, result.fibres)]
@@ -144,6 +146,7 @@ def test_a_coarse_image_has_fibres_but_no_nuclei(plan: Plan, tmp_path: Path) -> 
     assert any("too coarse" in warning for warning in document["warnings"])
 
 
+@pytest.mark.fault(30, 37)
 def test_glass_is_refused_and_not_scored(tmp_path: Path) -> None:
     blank = analyse(np.tile(GLASS, (300, 400, 1)), tmp_path)
     document = scores_document(blank)
@@ -163,6 +166,7 @@ def _numbers(value: object) -> list[float]:
     return [value] if isinstance(value, int | float) else []
 
 
+@pytest.mark.fault(6)
 def test_damage_in_the_finest_level_is_reported(plan: Plan, tmp_path: Path) -> None:
     """The tissue is found on the coarse level, which is whole; the damaged tile is only met when fibres are looked for."""
     options = {"tile": (64, 64), "photometric": "rgb", "compression": "zlib", "metadata": None}

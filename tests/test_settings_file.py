@@ -41,6 +41,7 @@ def test_every_setting_is_printed_with_what_it_means() -> None:
     assert all(len(line.split("  # ")[1]) > 10 for line in lines)
 
 
+@pytest.mark.fault(33)
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -18,6 +18,7 @@ def test_written_and_replaced(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a.json"]
 
 
+@pytest.mark.fault(20)
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     """In a child with a limit on file sizes: the write fails half way, as on a full disk."""
     write_bytes(tmp_path / "a.json", b"old")

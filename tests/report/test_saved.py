@@ -33,6 +33,7 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
         read_saved(folder)
 
 
+@pytest.mark.fault(37)
 @pytest.mark.parametrize("name", ["scores.json", "fibres.parquet", "nuclei.parquet", "clusters.parquet"])
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00nothing", b"half"])
 def test_a_damaged_file_is_named(folder: Path, name: str, content: bytes) -> None:
@@ -46,6 +47,7 @@ def test_no_folder_is_said(tmp_path: Path) -> None:
         read_saved(tmp_path / "nowhere")
 
 
+@pytest.mark.fault(37)
 def test_another_schema_is_older(folder: Path) -> None:
     document = json.loads((folder / "scores.json").read_text())
     (folder / "scores.json").write_text(json.dumps({**document, "schema_version": "0.9"}))
@@ -56,6 +58,7 @@ def test_another_schema_is_older(folder: Path) -> None:
         read_saved(folder)
 
 
+@pytest.mark.fault(37)
 def test_a_table_of_other_columns_is_older(folder: Path) -> None:
     table = pd.read_parquet(folder / "fibres.parquet")
     table.drop(columns="solidity").assign(zeal=1.0).to_parquet(folder / "fibres.parquet")

@@ -30,6 +30,7 @@ def test_an_empty_table_keeps_its_columns(tmp_path: Path) -> None:
     assert list(pd.read_parquet(tmp_path / "fibres.parquet").columns) == list(tables.FIBRES)
 
 
+@pytest.mark.fault(32)
 @pytest.mark.parametrize(
     ("text", "cell"),
     [
@@ -59,5 +60,6 @@ def test_numbers_have_six_digits_and_gaps_are_empty() -> None:
     assert cells[4] == ""
 
 
+@pytest.mark.fault(32)
 def test_terminal_text_is_one_line_without_controls() -> None:
     assert for_terminal("a\nb\r\x07\x9b\u202e\udcff") == "a\\nb\\r\\x07\\x9b\\u202e\\udcff"

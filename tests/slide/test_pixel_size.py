@@ -21,12 +21,14 @@ def test_an_implausible_given_size_is_the_users_error(given: float) -> None:
         choose("a.svs", [], given)
 
 
+@pytest.mark.fault(8)
 @pytest.mark.parametrize("size", [0.0, -0.5, math.nan, math.inf, 252.0, 352.8, 264.58, 84.67])
 def test_an_implausible_stated_size_is_named_and_refused(size: float) -> None:
     with pytest.raises(MissingPixelSize, match=rf"a\.svs.*{size:.6g}.*--mpp"):
         choose("a.svs", [Stated(size, size, "TIFF resolution")])
 
 
+@pytest.mark.fault(8)
 def test_five_percent_between_x_and_y() -> None:
     assert choose("a", [Stated(0.5, 0.52, "x")])[0] == pytest.approx(math.sqrt(0.26))
     with pytest.raises(MissingPixelSize):
@@ -79,6 +81,7 @@ def test_resolution_that_says_nothing(resolution: float, unit: int) -> None:
     assert from_resolution(resolution, resolution, unit) == []
 
 
+@pytest.mark.fault(8)
 @pytest.mark.parametrize("dpi", [None, 72, 96, 300])
 @pytest.mark.parametrize("ending", ["png", "jpg", "tif"])
 def test_files_with_screen_resolutions_are_refused(dpi: int | None, ending: str, tmp_path: Path) -> None:

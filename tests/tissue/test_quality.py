@@ -73,6 +73,7 @@ def test_drawn_h_and_e_passes_without_a_flag(strength: float) -> None:
     assert flagged(rgb) == set()
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_stains_are_refused_with_the_measured_value(name: str) -> None:
     with pytest.raises(WrongStain, match=r"^drawn\.tif: \d.*% .*H&E section"):
@@ -87,12 +88,14 @@ def test_grey_and_fluorescence_are_refused() -> None:
         judged(np.where(np.arange(3) == 1, 255 - drawn(HE), 0).astype(np.uint8))
 
 
+@pytest.mark.fault(30)
 def test_blank_is_no_tissue_but_no_wrong_stain() -> None:
     blank = np.full((100, 100, 3), 240, np.uint8)
     judged(blank)
     assert flagged(blank) == {"no-tissue"}
 
 
+@pytest.mark.fault(30)
 def test_each_fault_has_its_flag() -> None:
     good = drawn(HE)
     assert flagged(drawn(HE, 0.25)) == {"faded"}
@@ -133,6 +136,7 @@ def test_little_tissue_under_fibres_is_flagged() -> None:
     assert flag.message.startswith("0.27 (at least 0.4) of the tissue")
 
 
+@pytest.mark.fault(9)
 def test_implausible_fibre_sizes_are_flagged() -> None:
     human = np.full(30, 55.0)
     assert size_flags(human, SETTINGS) == size_flags(human[:5] * 9, SETTINGS) == []
@@ -203,6 +207,7 @@ def test_real_picrosirius_red_is_refused(real_images: Path) -> None:
         judged(cv2.resize(judged_rgb, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA))
 
 
+@pytest.mark.fault(30)
 def test_assess_reads_a_real_slide_and_sees_blur(real_images: Path, tmp_path: Path) -> None:
     with open_slide(real_images / "mdx_fields" / "field_01.tif", um_per_px=0.277) as slide:
         tissue = tissue_of(slide.read(slide.grid(4.0)), slide.grid(4.0), SETTINGS)
