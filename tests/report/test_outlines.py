@@ -1,12 +1,13 @@
 """Outlines run along pixel edges, so their area is the label's."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
 from biopsy_analyzer.grid import PixelGrid
-from biopsy_analyzer.report.outlines import cluster_outlines, outlines, without_stairs
+from biopsy_analyzer.report.outlines import Rings, cluster_outlines, outlines, without_stairs
 
 
 def shoelace(ring: np.ndarray) -> float:
@@ -53,7 +54,7 @@ def test_touching_labels_share_their_border() -> None:
 
 
 def test_no_labels_no_outlines() -> None:
-    assert outlines(np.zeros((5, 5), np.int32), PixelGrid((5, 5), 1.0)) == []
+    assert len(outlines(np.zeros((5, 5), np.int32), PixelGrid((5, 5), 1.0))) == 0
 
 
 def test_stairs_become_a_line_and_the_area_stays() -> None:
@@ -71,3 +72,22 @@ def test_a_cluster_is_the_hull_of_its_nuclei() -> None:
     (ring,) = cluster_outlines(squares, np.array([1, 1, 1, 0]), 1)
     assert shoelace(ring) == 100 - 9 * 9 / 2  # the 10 x 10 square without the triangle beyond (1, 10)-(10, 1)
     assert cluster_outlines(squares, np.zeros(4, int), 0) == []
+
+
+def test_rings_of_windows_are_those_of_the_whole() -> None:
+    grid = PixelGrid((40, 60), 0.5, (10.0, 20.0))
+    labels = np.zeros(grid.shape, np.int32)
+    labels[2:9, 3:12], labels[4:20, 30:31], labels[25:30, 5:9], labels[26:33, 40:50] = 1, 2, 3, 4
+    upper, lower = (
+        outlines(labels[:21], grid.crop(0, 0, 21, 60)),
+        outlines(labels[22:, 2:] - 2 * (labels[22:, 2:] > 0), grid.crop(22, 2, 18, 58)),
+    )
+    joined = Rings.joined([lower, upper], [(22, 2), (0, 0)], np.array([2, 3, 0, 1]), grid)
+    assert len(joined) == 4
+    for ours, theirs in zip(joined, outlines(labels, grid), strict=True):
+        assert np.array_equal(ours, theirs)
+    assert np.array_equal(joined[-1], joined[3])
+    assert [len(ring) for ring in joined[1:3]] == [4, 4]
+    with pytest.raises(IndexError):
+        joined[4]
+    assert len(Rings.joined([], [], np.zeros(0, np.int64), grid)) == 0

@@ -13,8 +13,8 @@ import pandas as pd
 
 from biopsy_analyzer.corrections.section import Corrections
 from biopsy_analyzer.errors import ResultError
-from biopsy_analyzer.report.atomic import prepare_folder, write_bytes
-from biopsy_analyzer.report.geojson import feature_collection, to_bytes
+from biopsy_analyzer.report.atomic import prepare_folder, write_bytes, write_chunks
+from biopsy_analyzer.report.geojson import feature_collection
 from biopsy_analyzer.report.labels import write_labels
 from biopsy_analyzer.report.outlines import cluster_outlines
 from biopsy_analyzer.report.result import Labels
@@ -41,7 +41,7 @@ def export(corrections: Corrections) -> Path:
     objects = feature_collection(
         slide["sha256"], slide["um_per_px"], (fibres, rings["fibres"]), (nuclei, rings["nuclei"]), (clusters, of_clusters)
     )
-    write_bytes(folder / "objects.geojson", to_bytes(objects))
+    write_chunks(folder / "objects.geojson", objects)
     edited = {kind: Labels(labels.pixels, labels.grid) for kind, labels in corrections.labels.items()}  # type: ignore[arg-type]
     write_labels(edited["fibres"], edited["nuclei"], folder)
     pictures = corrections.saved.folder / "pictures.parquet"

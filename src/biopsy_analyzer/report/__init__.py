@@ -10,15 +10,16 @@ import numpy as np
 
 from biopsy_analyzer.errors import OutputError
 from biopsy_analyzer.escaping import for_terminal
-from biopsy_analyzer.report.atomic import prepare_folder, write_bytes
-from biopsy_analyzer.report.geojson import feature_collection, to_bytes
+from biopsy_analyzer.report.atomic import prepare_folder, write_bytes, write_chunks
+from biopsy_analyzer.report.geojson import feature_collection
 from biopsy_analyzer.report.html import write_report_of
 from biopsy_analyzer.report.labels import write_labels
-from biopsy_analyzer.report.outlines import cluster_outlines, outlines, without_stairs
+from biopsy_analyzer.report.outlines import cluster_outlines, without_stairs
 from biopsy_analyzer.report.overlay import Ringed, draw_overlay
 from biopsy_analyzer.report.result import Result
 from biopsy_analyzer.report.scores_json import scores_document, to_text
 from biopsy_analyzer.report.tables_io import write_table
+from biopsy_analyzer.score.evidence import evidence_objects
 
 __all__ = ["Result", "write_result"]
 
@@ -31,16 +32,16 @@ def write_result(result: Result, folder: Path | str) -> Path:
     """
     folder = Path(folder) / result.slide.id
     prepare_folder(folder, last_file="scores.json")
-    fibre_rings = outlines(result.fibre_labels.pixels, result.fibre_labels.grid)
-    nucleus_rings = outlines(result.nucleus_labels.pixels, result.nucleus_labels.grid)
+    fibre_rings, nucleus_rings = result.fibre_labels.outlines(), result.nucleus_labels.outlines()
     cluster_rings = cluster_outlines(nucleus_rings, result.nuclei["cluster_id"].to_numpy(), len(result.clusters))
     fibres, nuclei, clusters = (result.fibres, fibre_rings), (result.nuclei, nucleus_rings), (result.clusters, cluster_rings)
     with ThreadPoolExecutor(1) as side:  # OpenCV draws and compresses the overlay while Python writes the rest
         overlay = side.submit(_overlay, result, fibres, nuclei, clusters)
         for name, (table, _) in (("fibres", fibres), ("nuclei", nuclei), ("clusters", clusters)):
             write_table(table, folder, name)
+        write_table(evidence_objects(result.fibres, result.nuclei, result.clusters, result.settings), folder, "evidence")
         objects = feature_collection(result.slide.sha256, result.slide.um_per_px, fibres, nuclei, clusters)
-        write_bytes(folder / "objects.geojson", to_bytes(objects))
+        write_chunks(folder / "objects.geojson", objects)
         write_labels(result.fibre_labels, result.nucleus_labels, folder)
         document = scores_document(result)
         write_report_of(result, document, {"fibre": fibre_rings, "nucleus": nucleus_rings, "cluster": cluster_rings}, folder)

@@ -51,31 +51,43 @@ def outlines(labels: np.ndarray, grid: PixelGrid) -> Rings:
     labels int32 (H, W) on `grid`, consecutive. The polygon runs along pixel edges, so without holes its area is the label's. Of a label in
     several pieces the largest is taken; holes are filled. No labels: an empty sequence.
     """
-    rings = [np.zeros((0, 2), np.int64)]
+    rings = [np.zeros((0, 2), np.int32)]
     for label, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):
-        rings.append(_edge_polygon(labels[rows, columns] == label) + np.array([rows.start, columns.start]))
-    return Rings(np.concatenate(rings), np.cumsum([len(ring) for ring in rings[1:]], dtype=np.int64), grid)
+        rings.append(_edge_polygon(labels[rows, columns] == label) + np.array([rows.start, columns.start], np.int32))
+    return Rings(*_without_straight_points(np.concatenate(rings), np.cumsum([len(ring) for ring in rings[1:]], dtype=np.int64)), grid)
 
 
 def _edge_polygon(mask: np.ndarray) -> np.ndarray:
-    """Corners (k, 2) (y, x) in px of the largest piece of a bool mask.
+    """Corners int32 (k, 2) (y, x) in px of the largest piece of a bool mask; some are repeated, or lie on a straight line.
 
     OpenCV joins the centres of the border's pixels, half a pixel inside. In the mask doubled, each of those centres is next to
     exactly one corner of the original's pixels: even ones at their upper left, odd ones at their lower right.
     """
-    doubled = mask.astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1)
+    doubled = cv2.resize(mask.view(np.uint8), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
     contours, _ = cv2.findContours(doubled, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     largest = max(contours, key=cv2.contourArea) if len(contours) > 1 else contours[0]
-    corners = (largest[:, 0, ::-1].astype(np.int64) + 1) // 2
-    return _without_straight_points(corners)
+    return (largest[:, 0, ::-1] + 1) // 2
 
 
-def _without_straight_points(ring: np.ndarray) -> np.ndarray:
-    """The ring without repeated points and without points on a straight line between their neighbours."""
-    ring = ring[np.any(np.diff(ring, axis=0, prepend=ring[-1:]) != 0, axis=1)]
-    before = np.diff(ring, axis=0, prepend=ring[-1:])
-    after = np.concatenate([before[1:], before[:1]])
-    return ring[before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]]
+def _without_straight_points(corners: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rings, one after the other, without repeated points and points on a straight line between their neighbours; and their ends."""
+    corners, ends = _only(corners, ends, np.any(corners != corners[_before(ends)], axis=1))
+    back = corners - corners[_before(ends)]
+    onward = np.empty_like(back)
+    onward[_before(ends)] = back
+    return _only(corners, ends, back[:, 0] * onward[:, 1] != back[:, 1] * onward[:, 0])
+
+
+def _before(ends: np.ndarray) -> np.ndarray:
+    """For each point of rings that end there the number of the point before it in its ring."""
+    total = int(ends[-1]) if len(ends) else 0
+    before = np.arange(total) - 1
+    before[np.concatenate([[0], ends[:-1]])[: len(ends)]] = ends - 1
+    return before
+
+
+def _only(corners: np.ndarray, ends: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return corners[kept], np.concatenate([[0], np.cumsum(kept)])[ends]
 
 
 def without_stairs(ring: np.ndarray, reach_um: float) -> np.ndarray:

@@ -107,7 +107,7 @@ def halo_px(widths: tuple[int, ...], bottom: int) -> int:
 class Network:
     """A loaded network: numpy in, numpy out.
 
-    precision  of the convolutions: "float32", "bfloat16" or (on CUDA) "float16"; weights and maps are float32 in all of them
+    precision  of the convolutions: "float32", "bfloat16" or (on CUDA) "float16"; weights are float32 in all of them
     notes      what had to be changed while running (less memory than wanted), for the result's warnings
     """
 
@@ -125,14 +125,14 @@ class Network:
     notes: list[str] = field(default_factory=list)
 
     def maps(self, rgb: np.ndarray) -> np.ndarray:
-        """RGB uint8 (B, H, W, 3), H and W multiples of `stride` -> float32 (B, C, H, W) in 0..1, channels as in `channels`.
+        """RGB uint8 (B, H, W, 3), H and W multiples of `stride` -> float16 (B, C, H, W) in 0..1, channels as in `channels`.
 
         An empty batch gives an empty result. SlideError when the network puts out NaN or infinity. When CUDA's memory runs out the
         batch is halved, then the CPU takes over, and `notes` says so.
         """
         if rgb.ndim != 4 or rgb.shape[3] != 3 or rgb.dtype != np.uint8 or any(n % self.stride for n in rgb.shape[1:3]):
             raise ValueError(f"{self.name} wants uint8 (B, H, W, 3), H and W multiples of {self.stride}, not {rgb.dtype} {rgb.shape}")
-        out = np.empty((len(rgb), len(self.channels), *rgb.shape[1:3]), np.float32)
+        out = np.empty((len(rgb), len(self.channels), *rgb.shape[1:3]), np.float16)
         start, size = 0, max(1, len(rgb))
         while start < len(rgb):
             try:
@@ -153,7 +153,7 @@ class Network:
                     "Try --device cpu; if that fails too, its weights are unusable: fetch the models again."
                 )
             maps = torch.cat([logits[:, :2].sigmoid(), logits[:, 2:].softmax(1)], 1)
-        return maps.cpu().numpy()
+            return maps.half().cpu().numpy()
 
     def _on_device(self, rgb: np.ndarray) -> torch.Tensor:
         pixels = torch.from_numpy(np.ascontiguousarray(rgb))
