@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import runpy
@@ -35,7 +36,11 @@ def commands(page: Path) -> list[list[str]]:
 
 
 def run(*arguments: str, folder: Path) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(Path(biopsy_analyzer.__file__).parents[1])}  # the code under test, wherever it runs
+    environment = {
+        **os.environ,
+        "NO_MKDOCS_2_WARNING": "1",
+        "PYTHONPATH": str(Path(biopsy_analyzer.__file__).parents[1]),
+    }  # the code under test, wherever it runs
     done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=600, env=environment)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     return done.stdout
@@ -76,6 +81,9 @@ def test_scripts_of_the_readme_are_executable_and_ci_runs_the_second() -> None:
 def test_commands_shown_can_be_parsed(page: Path) -> None:
     group = typer.main.get_command(app)
     for name, *arguments in commands(page):
+        if name.startswith("-"):
+            assert name in {option for parameter in group.params for option in parameter.opts}
+            continue
         command = group.commands[name]  # type: ignore[attr-defined]
         command.make_context(name, arguments)  # an unknown option or a wrong value raises
 
@@ -100,6 +108,21 @@ def anchors(page: Path) -> set[str]:
 def test_every_column_and_field_is_described() -> None:
     described = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "outputs.md").read_text(encoding="utf-8")))
     assert {*FIBRES, *NUCLEI, *CLUSTERS, *ScoresDocument.model_fields} <= described
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    """Every page is in the navigation, every link and anchor leads somewhere, and no page asks another server for anything."""
+    run("-m", "mkdocs", "build", "--strict", "--quiet", "-f", str(ROOT / "mkdocs.yml"), "-d", str(tmp_path / "site"), folder=tmp_path)
+    pages = list((tmp_path / "site").rglob("*.html"))
+    assert len(pages) > 12
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        assert not re.findall(r'<(?:script|img|iframe)[^>]+src="(?:https?:)?//[^"]+"', text), page.name
+        assert not re.findall(r'<link[^>]+rel="(?:stylesheet|preconnect|icon)"[^>]+href="(?:https?:)?//[^"]+"', text), page.name
+    cards = (tmp_path / "site" / "model_cards" / "index.html").read_text(encoding="utf-8")
+    for card in (ROOT / "models").glob("*/card.json"):
+        assert json.loads(card.read_text(encoding="utf-8"))["sha256"] in cards
 
 
 def test_pictures_are_small() -> None:

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from biopsy_analyzer.errors import BiopsyAnalyzerError, EnvironmentFault, ReaderMissing
-from biopsy_analyzer.models import load_models
+from biopsy_analyzer.models import Models, load_models
 from biopsy_analyzer.slide import open_slide
 from biopsy_analyzer.versions import software_versions
 
@@ -25,6 +25,7 @@ GOLDEN = Path(__file__).parent / "golden"
 """One picture of four known colours, stored as each reader gets it; made by scripts/make_golden.py."""
 
 MOST_OFF = 3.0  # levels of 255 between a stored colour and its mean when read: JPEG's rounding; swapped channels are off by 50 and more
+MOST_MAPS_OFF = 0.1  # of 1: half precision rounds to 0.004 at each layer; a broken one is anywhere
 _COLOURS = np.array([[(228, 150, 190), (96, 72, 150)], [(246, 246, 246), (204, 84, 120)]], np.uint8)  # eosin, haematoxylin; glass, dusky
 _QUARTER_PX = 128
 _OPTIONAL = {
@@ -103,7 +104,23 @@ def _models(folder: Path | None, device: str) -> str:
     card = models.states.card
     loaded = [(network.name, network.version, network.sha256) for network in (models.fibres, models.nuclei)]
     loaded.append((card["name"], card["version"], card["sha256"]))
-    return f"{', '.join(f'{name} {version} ({sha256[:12]})' for name, version, sha256 in loaded)}, on {models.fibres.device}"
+    names = ", ".join(f"{name} {version} ({sha256[:12]})" for name, version, sha256 in loaded)
+    return f"{names}; on {models.fibres.device} in {models.fibres.precision}, {_maps_off(folder, models)}"
+
+
+def _maps_off(folder: Path | None, models: Models) -> str:
+    """How far the maps of a picture are from those that the CPU computes in 32 bits."""
+    exact = load_models(folder, "cpu", "float32")
+    picture = golden_picture()[None]
+    off = max(
+        float(np.abs(own.maps(picture) - sure.maps(picture)).max())
+        for own, sure in ((models.fibres, exact.fibres), (models.nuclei, exact.nuclei))
+    )
+    if not off <= MOST_MAPS_OFF:
+        raise EnvironmentFault(
+            f"maps on {models.fibres.device} are off by {off:.3f}, at most {MOST_MAPS_OFF:g} is right. Give --device cpu"
+        )
+    return f"maps within {off:.3f} of the CPU's in 32 bits"
 
 
 def _temporary() -> str:

@@ -59,10 +59,12 @@ def present_document(document: Any) -> dict[str, Any]:
 
 
 def _from_1_0(document: dict[str, Any]) -> dict[str, Any]:
-    """1.1 brought grades, evidence, stages, space, corrections, a region, and where flags lie."""
+    """1.1 brought grades, evidence, stages, space, corrections, a region, where flags lie, and precision."""
     upgraded: dict[str, Any] = dict.fromkeys(ScoresDocument.model_fields) | copy.deepcopy(document) | {"schema_version": "1.1"}
     for axis in ("necrosis", "regeneration", "inflammation"):
         upgraded["scores"][axis] |= {"grade": None, "grade_ci95": None}
+    for model in upgraded["models"]:
+        model["precision"] = None
     for flag in upgraded["quality"]["flags"]:
         flag["boxes_um"] = []
     return upgraded

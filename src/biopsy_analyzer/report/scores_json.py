@@ -71,6 +71,7 @@ def scores_document(result: Result) -> dict[str, Any]:
         models=list(result.models),
         settings=result.settings,
         quality=Quality(tissue_area_mm2=result.tissue_area_mm2, flags=list(result.flags)),
+        region_um=None if result.region_um is None else list(result.region_um),
         **{name: getattr(result.scores, name) for name in Scores.model_fields},
     )
     return document.model_dump(mode="json")
