@@ -103,8 +103,13 @@ class ScoreSettings(_Group):
     grades: tuple[float, float, float] = Field(
         (0.25, 0.5, 0.75), description="Axis values from which the grades 1, 2 and 3 begin: 1.7, 5, 15 % or 33, 100, 300 per mm2. Prior."
     )
-    block_um: float = Field(250.0, gt=0, description="um; edge of the blocks that the bootstrap draws. Prior.")
-    min_blocks: int = Field(16, ge=4, description="Blocks wanted; a small section is cut into smaller blocks. Prior.")
+    block_um: float = Field(
+        600.0, gt=0, description="um; edge of the blocks that the bootstrap draws. By simulation: docs/score_validation.md."
+    )
+    min_blocks: int = Field(9, ge=4, description="Blocks wanted; a small section is cut into smaller blocks. By simulation.")
+    cells_design: float = Field(
+        4.0, ge=1, description="Inflammatory cells come in groups at least so large, seen or not: no interval is narrower. By simulation."
+    )
     min_support: float = Field(
         0.8, gt=0.5, le=1, description="Share of bootstrap rounds that must agree with the pattern, else indeterminate. Prior."
     )
@@ -135,10 +140,35 @@ class ScoreSettings(_Group):
     balance_margin: float = Field(0.2, gt=0, lt=1, description="Balance beyond +-margin names a predominant side. Prior.")
 
 
+Rate = tuple[float, float]
+"""Mean and SD between sections."""
+
+
+class ReaderSettings(_Group):
+    """How the reader errs, by section: benchmarks/score_reader.py on drawn sections of difficulty usual, not on tissue. [mean, SD]."""
+
+    necrosis_recall: Rate = Field((0.89, 0.05), description="Necrotic and pale-fragmented fibres called so, among those outlined.")
+    necrosis_false: Rate = Field((0.012, 0.018), description="Other fibres called necrotic or pale-fragmented.")
+    necrosis_found: Rate = Field((0.9, 0.15), description="How often a necrotic fibre is outlined, over how often another is.")
+    regeneration_recall: Rate = Field((0.92, 0.04), description="Regenerating fibres called so, among those outlined.")
+    regeneration_false: Rate = Field((0.003, 0.003), description="Other fibres called regenerating.")
+    regeneration_found: Rate = Field((0.97, 0.14), description="How often a regenerating fibre is outlined, over how often another is.")
+    cells_recall: Rate = Field((0.9, 0.1), description="Interstitial inflammatory cells found and called so.")
+    cells_false: Rate = Field((20.0, 22.0), description="Other nuclei called interstitial inflammatory cells, per mm2.")
+    cells_leak: Rate = Field((0.06, 0.054), description="Macrophages of missed necrotic fibres over those seen in and at necrotic ones.")
+
+    def by_state(self) -> dict[str, tuple[Rate, Rate, Rate]]:
+        """Recall, false calls and share found, by the state's name among what is summed up."""
+        return {
+            "necrotic": (self.necrosis_recall, self.necrosis_false, self.necrosis_found),
+            "regenerating": (self.regeneration_recall, self.regeneration_false, self.regeneration_found),
+        }
+
+
 class SpaceSettings(_Group):
     """How damage and infiltrates lie in the section."""
 
-    raster_um: float = Field(5.0, gt=0, description="um; raster on which gaps between fibres are measured.")
+    raster_um: float = Field(8.0, gt=0, description="um; raster on which gaps between fibres are measured.")
     perimysium_um: float = Field(30.0, gt=0, description="um; a gap between fibres wider than this is perimysium. Prior.")
     missed_fibres: float = Field(2.0, ge=0, description="Median fibre areas; a smaller wide gap is a missed fibre, not perimysium. Prior.")
     tissue_um: float = Field(150.0, gt=0, description="um; perimysium lies between fibres no more than twice this apart. Prior.")
@@ -178,5 +208,6 @@ class Settings(_Group):
     classify: ClassifySettings = ClassifySettings()
     clusters: ClusterSettings = ClusterSettings()
     score: ScoreSettings = ScoreSettings()
+    reader: ReaderSettings = ReaderSettings()
     space: SpaceSettings = SpaceSettings()
     evidence: EvidenceSettings = EvidenceSettings()

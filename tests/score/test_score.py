@@ -71,7 +71,7 @@ def test_intervals_hold_their_values(fibres_of, nuclei_of):
     [
         (30, 5, "necrosis-predominant"),
         (1, 400, "inflammation-predominant"),
-        (60, 250, "mixed"),
+        (60, 400, "mixed"),
         (0, 3, "inactive"),
         (5, 0, "indeterminate"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from biopsy_analyzer.report.labels import read_labels
 from biopsy_analyzer.report.outlines import outlines
 from biopsy_analyzer.report.saved import Saved, read_saved
 from biopsy_analyzer.score import Scores, score
-from biopsy_analyzer.score.intervals import _occupied as occupied
+from biopsy_analyzer.score.intervals import occupied
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.slide import Slide
 
@@ -112,6 +113,12 @@ class Corrections:
     def scored(self, fibres: pd.DataFrame, nuclei: pd.DataFrame, clusters: pd.DataFrame, tissue_area_mm2: float) -> Scores:
         """Any tables scored with the settings of this analysis."""
         return score(fibres, nuclei, clusters, tissue_area_mm2, self._settings, self._nuclei_assessed)
+
+    @cached_property
+    def machine_scores(self) -> Scores:
+        """The machine's tables scored by this version, to compare with."""
+        saved = self.saved
+        return self.scored(saved.fibres, saved.nuclei, saved.clusters, saved.document["quality"]["tissue_area_mm2"])
 
     def outline(self, fibre: int) -> np.ndarray:
         """Corners (k, 2) in um of a fibre as it is now; UsageError where there is none."""

@@ -1,4 +1,4 @@
-"""Necrosis, regeneration, inflammation and their balance, with intervals and reasons. Definitions: docs/score.md."""
+"""Necrosis, regeneration, inflammation and their balance, with intervals, evidence and reasons. Definitions: docs/score.md."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pandas as pd
 
-from biopsy_analyzer.score.axes import axis_values, observe
-from biopsy_analyzer.score.intervals import bootstrap, density_interval, difference_interval, share_interval
+from biopsy_analyzer.score.axes import Observed, axis_values, observe
+from biopsy_analyzer.score.evidence import Basis, find_evidence, objects_of
+from biopsy_analyzer.score.intervals import Drawn, Resampled, block_sums, resample
 from biopsy_analyzer.score.model import (
     AreaFractions,
     Axes,
@@ -16,21 +17,27 @@ from biopsy_analyzer.score.model import (
     ClusterCounts,
     Clusters,
     FibreCounts,
+    Grade,
     Inflammation,
     MeasuredAxis,
     Pattern,
     Scores,
+    Space,
     Spread,
 )
 from biopsy_analyzer.score.pattern import find_pattern
+from biopsy_analyzer.score.places import find_places
+from biopsy_analyzer.score.reader import read_density, read_share
+from biopsy_analyzer.score.space import NO_PLACES, NOTHING_CONFLUENT, UNTESTED, find_space
+from biopsy_analyzer.score.stages import NO_STAGES, find_stages
 from biopsy_analyzer.score.tallies import area_fractions, cluster_counts, fibre_counts, inflammation
 from biopsy_analyzer.settings import ScoreSettings, Settings
-from biopsy_analyzer.tables import CLUSTER_KINDS
+from biopsy_analyzer.tables import CLUSTER_KINDS, CLUSTERS, FIBRES, NUCLEI, empty
 
 __all__ = ["Scores", "score", "unassessed"]
 
 FIBRES_UNIT, CELLS_UNIT = "share of assessable fibres", "interstitial inflammatory cells per mm2 of tissue"
-NO_SHARE = MeasuredAxis(value=None, ci95=None, measured=None, measured_ci95=None, unit=FIBRES_UNIT)
+NO_SHARE = MeasuredAxis(value=None, ci95=None, measured=None, measured_ci95=None, unit=FIBRES_UNIT, grade=None, grade_ci95=None)
 NO_INFLAMMATION = NO_SHARE.model_copy(update={"unit": CELLS_UNIT})
 NO_BALANCE = Axis(value=None, ci95=None)
 NO_AXES = Axes(necrosis=NO_SHARE, regeneration=NO_SHARE, inflammation=NO_INFLAMMATION, balance=NO_BALANCE)
@@ -46,17 +53,26 @@ def score(
     Fewer assessable fibres than `min_fibres`: counts stay, scores are null. A warning says why for every null. No rows: no error.
     """
     area = tissue_area_mm2 if math.isfinite(tissue_area_mm2) and tissue_area_mm2 > 0 else None
-    cells_area = area if nuclei_assessed else None
     warnings = _warnings(fibres, area, settings.score, nuclei_assessed)
-    doubts = _doubts(fibres, area, settings)
-    axes, pattern = _axes(fibres, nuclei if nuclei_assessed else nuclei.iloc[:0], cells_area, settings, warnings, doubts)
+    cells = nuclei if nuclei_assessed else nuclei.iloc[:0]
+    places = find_places(fibres, cells, settings.space)
+    observed = observe(fibres, cells, places, settings)
+    assessable = len(observed.fibre_yx)
+    seen = resample(block_sums(observed, area or 1.0, settings.score), settings.score) if assessable >= settings.score.min_fibres else None
+    with_cells = nuclei_assessed and area is not None
+    space, confluent = find_space(fibres, places, seen if with_cells else None, settings)
+    basis = _basis(seen, observed, space, warnings, _doubts(fibres, area, settings), with_cells, settings)
+    objects = objects_of(fibres, cells, clusters, observed, confluent, settings)
     return Scores(
         fibres=fibre_counts(fibres, nuclei_assessed),
         area_fractions=area_fractions(fibres),
         clusters=Clusters(**{kind: cluster_counts(clusters, kind, area, nuclei_assessed) for kind in CLUSTER_KINDS}),
         inflammation=inflammation(fibres, nuclei, area, settings.clusters.at_necrosis_um, nuclei_assessed),
-        scores=axes,
-        pattern=pattern,
+        scores=_axes(basis, settings.score),
+        pattern=basis.pattern,
+        stages=find_stages(seen, settings.space.min_damaged)[0] if seen and nuclei_assessed else NO_STAGES,
+        space=space,
+        evidence=find_evidence(basis, objects, clusters, settings),
         warnings=tuple(warnings),
     )
 
@@ -66,13 +82,31 @@ def unassessed(why: str) -> Scores:
     spread = Spread(median=None, p10=None, p90=None)
     kinds = {kind: ClusterCounts(count=None, per_mm2=None, around_necrotic_fibres=None) for kind in CLUSTER_KINDS}
     counts = {name: None for name in FibreCounts.model_fields if name not in ("area_um2", "min_feret_um")}
+    nowhere = Space(
+        arrangement="not_assessable",
+        reasons=(why,),
+        grouping=UNTESTED,
+        perifascicular=UNTESTED,
+        perifascicular_fibres=None,
+        fascicles=None,
+        confluent=NOTHING_CONFLUENT,
+        cells=NO_PLACES,
+    )
+    pattern = Pattern(label="indeterminate", support=None, reasons=(why,))
+    basis = Basis(None, None, None, None, None, NO_BALANCE, None, nowhere, pattern, why, cells=False)
+    fibres, nuclei, clusters = empty(FIBRES), empty(NUCLEI), empty(CLUSTERS)
+    nothing = observe(fibres, nuclei, find_places(fibres, nuclei, Settings().space), Settings())
+    objects = objects_of(fibres, nuclei, clusters, nothing, np.zeros(0, dtype=bool), Settings())
     return Scores(
         fibres=FibreCounts(**counts, area_um2=spread, min_feret_um=spread),
         area_fractions=AreaFractions(**dict.fromkeys(AreaFractions.model_fields)),
         clusters=Clusters(**kinds),
         inflammation=Inflammation(**dict.fromkeys(Inflammation.model_fields)),
         scores=NO_AXES,
-        pattern=Pattern(label="indeterminate", support=None, reasons=(why,)),
+        pattern=pattern,
+        stages=NO_STAGES,
+        space=nowhere,
+        evidence=find_evidence(basis, objects, clusters, Settings()),
         warnings=(why,),
     )
 
@@ -106,45 +140,80 @@ def _doubts(fibres: pd.DataFrame, area: float | None, settings: Settings) -> tup
     return tuple(found)
 
 
-def _axes(
-    fibres: pd.DataFrame, nuclei: pd.DataFrame, cells_area: float | None, settings: Settings, warnings: list[str], doubts: tuple[str, ...]
-) -> tuple[Axes, Pattern]:
-    """Axes and pattern; cells_area None: without inflammation and balance. doubts: what forbids a pattern."""
-    n = int(fibres["assessable"].sum())
-    if n < settings.score.min_fibres:
-        return NO_AXES, Pattern(label="indeterminate", support=None, reasons=(warnings[0],))
-    seen = observe(fibres, nuclei, settings.clusters.at_necrosis_um)
-    area = cells_area or 1.0  # without nuclei there are no cells, and the third column is not used
-    draws = bootstrap(seen, area, settings.score)
-    measured = np.array([seen.necrotic.mean(), seen.regenerating.mean(), seen.inflammatory.sum() / area])
-    bounds = [share_interval(measured[i], n, draws[:, i]) for i in (0, 1)] + [density_interval(measured[2], area, draws[:, 2])]
-    necrosis, regeneration, inflamed = (_axis(i, measured, np.array(bounds), settings.score) for i in range(3))
-    facts: tuple[str, ...] = (_fact(measured[0], bounds[0], "necrotic or pale-fragmented"), _fact(measured[1], bounds[1], "regenerating"))
-    if n < settings.score.settled_fibres:
-        facts += (f"{n} fibres; figures settle at about {settings.score.settled_fibres}: read this for the section, not for the muscle",)
-    if cells_area is None:
-        axes = Axes(necrosis=necrosis, regeneration=regeneration, inflammation=NO_INFLAMMATION, balance=NO_BALANCE)
-        return axes, Pattern(label="indeterminate", support=None, reasons=(warnings[-1], *doubts, *facts))
-    values, drawn = axis_values(measured, settings.score), axis_values(draws, settings.score)
-    low, high = axis_values(np.array(bounds).T, settings.score)
-    ci95 = difference_interval(values[0], (low[0], high[0]), values[2], (low[2], high[2]), drawn[:, 0] - drawn[:, 2])
-    balance = Axis(value=values[0] - values[2], ci95=ci95)
-    cells = f"{measured[2]:.0f} interstitial inflammatory cells per mm2 (95 % interval {bounds[2][0]:.0f} to {bounds[2][1]:.0f})"
-    pattern = find_pattern(values[0], values[2], drawn[:, [0, 2]], settings.score, (*facts[:2], cells, *facts[2:]), doubts)
-    return Axes(necrosis=necrosis, regeneration=regeneration, inflammation=inflamed, balance=balance), pattern
+def _basis(
+    seen: Resampled | None,
+    observed: Observed,
+    space: Space,
+    warnings: list[str],
+    doubts: tuple[str, ...],
+    with_cells: bool,
+    settings: Settings,
+) -> Basis:
+    """The axes' quantities with their draws, the reader's errors in them, and the pattern."""
+    if seen is None:
+        pattern = Pattern(label="indeterminate", support=None, reasons=(warnings[0],))
+        return Basis(None, observed, None, None, None, NO_BALANCE, None, space, pattern, warnings[0], with_cells)
+    reader = settings.reader
+    necrosis, regeneration = (_share(seen, part, rates, settings) for part, rates in reader.by_state().items())
+    facts = [_fact(necrosis, "necrotic or pale-fragmented"), _fact(regeneration, "regenerating")]
+    n = len(observed.fibre_yx)
+    few = f"{n} fibres; figures settle at about {settings.score.settled_fibres}: read this for the section, not for the muscle"
+    about_number = (few,) if n < settings.score.settled_fibres else ()
+    counted = seen.density("inflammatory", settings.score.cells_design) if with_cells else None
+    if counted is None:
+        pattern = Pattern(label="indeterminate", support=None, reasons=(warnings[-1], *doubts, *facts, *about_number))
+        return Basis(seen, observed, necrosis, regeneration, None, NO_BALANCE, None, space, pattern, "", with_cells)
+    inflamed = read_density(counted, seen, reader, settings.score)
+    low, high = inflamed.interval()
+    facts.append(f"{inflamed.value:.0f} interstitial inflammatory cells per mm2 (95 % interval {low:.0f} to {high:.0f})")
+    values = axis_values(np.array([necrosis.value, regeneration.value, inflamed.value]), settings.score)
+    drawn = axis_values(np.column_stack([necrosis.draws, regeneration.draws, inflamed.draws]), settings.score)
+    balance = Drawn(float(values[0] - values[2]), drawn[:, 0] - drawn[:, 2])
+    pattern = find_pattern(values[0], values[2], drawn[:, [0, 2]], settings.score, (*facts, *about_number), doubts)
+    mixing = find_stages(seen, settings.space.min_damaged)[1]
+    axis = Axis(value=balance.value, ci95=balance.interval())
+    return Basis(seen, observed, necrosis, regeneration, inflamed, axis, mixing, space, pattern, "", with_cells)
 
 
-def _axis(i: int, measured: np.ndarray, bounds: np.ndarray, settings: ScoreSettings) -> MeasuredAxis:
-    """Axis i of measured (3,) and bounds (3, 2): the mapping is monotone, so its interval is the mapped interval of its quantity."""
-    low, high = axis_values(bounds.T, settings)
-    return MeasuredAxis(
-        value=axis_values(measured, settings)[i],
-        ci95=(low[i], high[i]),
-        measured=measured[i],
-        measured_ci95=(bounds[i, 0], bounds[i, 1]),
-        unit=(FIBRES_UNIT, FIBRES_UNIT, CELLS_UNIT)[i],
+def _share(seen: Resampled, part: str, rates: tuple, settings: Settings) -> Drawn:
+    counted = seen.share(part, "fibres")
+    assert counted is not None  # at least `min_fibres`
+    return read_share(counted, part, seen, rates, settings.score)
+
+
+def _axes(basis: Basis, settings: ScoreSettings) -> Axes:
+    if basis.necrosis is None or basis.regeneration is None:
+        return NO_AXES
+    inflamed = NO_INFLAMMATION if basis.inflammation is None else _axis(2, basis.inflammation, settings)
+    return Axes(
+        necrosis=_axis(0, basis.necrosis, settings),
+        regeneration=_axis(1, basis.regeneration, settings),
+        inflammation=inflamed,
+        balance=basis.balance,
     )
 
 
-def _fact(share: float, bounds: tuple[float, float], what: str) -> str:
-    return f"{share:.1%} of fibres {what} (95 % interval {bounds[0]:.1%} to {bounds[1]:.1%})"
+def _axis(i: int, quantity: Drawn, settings: ScoreSettings) -> MeasuredAxis:
+    """Axis i of a quantity: the mapping is monotone, so its interval is the mapped interval of its quantity."""
+    bounds = quantity.interval()
+    mapped = axis_values(np.tile(np.array([quantity.value, *bounds])[:, None], 3), settings)[:, i]
+    value, low, high = (float(v) for v in mapped)
+    return MeasuredAxis(
+        value=value,
+        ci95=(low, high),
+        measured=quantity.value,
+        measured_ci95=bounds,
+        unit=(FIBRES_UNIT, FIBRES_UNIT, CELLS_UNIT)[i],
+        grade=grade(value, settings),
+        grade_ci95=(grade(low, settings), grade(high, settings)),
+    )
+
+
+def grade(value: float, settings: ScoreSettings) -> Grade:
+    """0 to 3: how many of the bounds in `grades` an axis value reaches."""
+    return sum(value >= bound for bound in settings.grades)
+
+
+def _fact(quantity: Drawn, what: str) -> str:
+    low, high = quantity.interval()
+    return f"{quantity.value:.1%} of fibres {what} (95 % interval {low:.1%} to {high:.1%})"

@@ -8,8 +8,11 @@ import numpy as np
 import pandas as pd
 
 from biopsy_analyzer.clusters import inside_necrosis
-from biopsy_analyzer.settings import ScoreSettings
+from biopsy_analyzer.score.places import Places
+from biopsy_analyzer.settings import ScoreSettings, Settings
 from biopsy_analyzer.tables import NECROTIC_STATES
+
+SURE = 1 - 1e-6  # a call from this probability on was made or confirmed by a person; no machine is so sure
 
 
 def saturate(quantity: np.ndarray | float, half: float) -> np.ndarray:
@@ -28,46 +31,110 @@ def axis_values(shares: np.ndarray, settings: ScoreSettings) -> np.ndarray:
 class Observed:
     """One row an object, ready to be summed: the assessable fibres and all nuclei.
 
-    fibre_yx, nucleus_yx       (n, 2), (m, 2) um
-    necrotic, regenerating     (n,) 0 or 1 by the called state; inflammatory (m,) 0 or 1: counts for the inflammation axis
-    *_doubt                    variance p (1 - p) of that call by the classifier's probability
+    fibre_yx, nucleus_yx  (n, 2), (m, 2) um
+    fibres, nuclei        name -> (n,), (m,) float64: 0 or 1 by the called class, or um2
+    doubts                name -> (n,) or (m,): variance p (1 - p) of that call by the classifier's probability; names without one are sure
     """
 
     fibre_yx: np.ndarray
-    necrotic: np.ndarray
-    necrotic_doubt: np.ndarray
-    regenerating: np.ndarray
-    regenerating_doubt: np.ndarray
     nucleus_yx: np.ndarray
-    inflammatory: np.ndarray
-    inflammatory_doubt: np.ndarray
+    fibres: dict[str, np.ndarray]
+    nuclei: dict[str, np.ndarray]
+    doubts: dict[str, np.ndarray]
 
 
-def observe(fibres: pd.DataFrame, nuclei: pd.DataFrame, at_necrosis_um: float) -> Observed:
-    """The indicator of each fibre and nucleus for each axis, with its doubt.
+def observe(fibres: pd.DataFrame, nuclei: pd.DataFrame, places: Places, settings: Settings) -> Observed:
+    """Every indicator that axes, stages and evidence sum up, and the doubt of each call.
 
     A nucleus counts as inflammation if it is a lymphocyte or macrophage, does not lie inside a necrotic fibre, and, for macrophages,
     not within `at_necrosis_um` of one: there they clear away the dead and belong to the necrosis.
     """
-    seen = fibres[fibres["assessable"]]
-    dying = seen["state"].isin(NECROTIC_STATES).to_numpy(dtype=np.float64)
-    p_dying = (seen["p_necrotic"] + seen["p_pale_fragmented"]).to_numpy()
-    regenerating = (seen["state"] == "regenerating").to_numpy(dtype=np.float64)
-    p_regenerating = seen["p_regenerating"].to_numpy()
-    outside = ~inside_necrosis(nuclei, fibres)
-    apart = outside & ~at_necrosis(nuclei, at_necrosis_um)
-    counts = (outside & (nuclei["type"] == "lymphocyte").to_numpy()) | (apart & (nuclei["type"] == "macrophage").to_numpy())
-    p_counts = outside * nuclei["p_lymphocyte"].to_numpy() + apart * nuclei["p_macrophage"].to_numpy()
-    return Observed(
-        seen[["y_um", "x_um"]].to_numpy(),
-        dying,
-        _doubt(p_dying),
-        regenerating,
-        _doubt(p_regenerating),
-        nuclei[["y_um", "x_um"]].to_numpy(),
-        counts.astype(np.float64),
-        _doubt(p_counts),
+    seen = fibres["assessable"].to_numpy()
+    of_fibres, fibre_doubts = _fibre_columns(
+        fibres[seen], places.border[seen], lymphocytes_inside(fibres, nuclei, settings)[seen], settings
     )
+    of_nuclei, nucleus_doubts = _nucleus_columns(nuclei, fibres, places, settings)
+    yx = ["y_um", "x_um"]
+    return Observed(fibres.loc[seen, yx].to_numpy(), nuclei[yx].to_numpy(), of_fibres, of_nuclei, fibre_doubts | nucleus_doubts)
+
+
+def _fibre_columns(
+    seen: pd.DataFrame, border: np.ndarray, lymphocytes: np.ndarray, settings: Settings
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    area = seen["area_um2"].to_numpy()
+    necrotic, pale, regenerating = is_necrotic(seen), *((seen["state"] == s).to_numpy() for s in ("pale-fragmented", "regenerating"))
+    eaten = necrotic & (seen["macrophages_inside"].fillna(0).to_numpy() >= settings.space.invaded_by)
+    whole = ~seen["touches_border"].to_numpy()
+    # dead fibres swell or fall to pieces: atrophy is told of the living ones
+    small = ~necrotic & whole & (area < settings.space.atrophic * (np.median(area[whole]) if whole.any() else 0.0))
+    columns = {
+        "fibres": np.ones(len(seen), dtype=bool),
+        "unsure": seen["probability"].to_numpy() < SURE,
+        "necrotic": necrotic,
+        "regenerating": regenerating,
+        "area": area,
+        "necrotic_area": area * necrotic,
+        "phagocytosed": eaten,
+        "necrotic_not_invaded": necrotic & ~pale & ~eaten,
+        "pale_fragmented_not_invaded": pale & ~eaten,
+        "damaged": necrotic | regenerating,
+        "living": ~necrotic,
+        "internal": ~necrotic & (seen["internal_nuclei_count"].fillna(0).to_numpy() > 0),
+        "invaded": ~necrotic & (lymphocytes > 0),
+        "border_living": ~necrotic & whole & border,
+        "border_small": small & border,
+        "inner_living": ~necrotic & whole & ~border,
+        "inner_small": small & ~border,
+    }
+    columns["unsure_necrotic"], columns["unsure_regenerating"] = (columns["unsure"] & of for of in (necrotic, regenerating))
+    dying = _doubt(seen["p_necrotic"].to_numpy() + seen["p_pale_fragmented"].to_numpy())
+    doubts = {"necrotic": dying, "necrotic_area": dying * area**2, "regenerating": _doubt(seen["p_regenerating"].to_numpy())}
+    return {name: values.astype(np.float64) for name, values in columns.items()}, doubts
+
+
+def _nucleus_columns(
+    nuclei: pd.DataFrame, fibres: pd.DataFrame, places: Places, settings: Settings
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    lymphocyte, macrophage = ((nuclei["type"] == kind).to_numpy() for kind in ("lymphocyte", "macrophage"))
+    outside = ~inside_necrosis(nuclei, fibres)
+    near = at_necrosis(nuclei, settings.clusters.at_necrosis_um)
+    counts = (outside & lymphocyte) | (outside & ~near & macrophage)
+    perimysial = places.in_gap
+    # within a fibre's outline is as near as can be
+    around = ~near & ~perimysial & (nuclei["fibre_distance_um"].fillna(np.inf).to_numpy() <= settings.space.around_um)
+    columns = {
+        "inflammatory": counts,
+        "unsure_inflammatory": counts & (nuclei["probability"].to_numpy() < SURE),
+        "perimysial": counts & perimysial,
+        "endomysial": counts & ~perimysial,
+        "around_living": counts & around,
+        "mononuclear": lymphocyte | macrophage,
+        "macrophages": macrophage,
+        # those that a missed necrotic fibre would turn into inflammation
+        "clearing": macrophage & (~outside | near),
+    }
+    doubt = _doubt(outside * nuclei["p_lymphocyte"].to_numpy() + (outside & ~near) * nuclei["p_macrophage"].to_numpy())
+    doubts = {
+        "inflammatory": doubt,
+        "perimysial": doubt * perimysial,
+        "endomysial": doubt * ~perimysial,
+        "around_living": doubt * around,
+    }
+    return {name: values.astype(np.float64) for name, values in columns.items()}, doubts
+
+
+def is_necrotic(fibres: pd.DataFrame) -> np.ndarray:
+    """Which fibres are called necrotic or pale-fragmented, bool (n,)."""
+    return np.asarray(np.logical_or.reduce([(fibres["state"] == state).to_numpy() for state in NECROTIC_STATES]))
+
+
+def lymphocytes_inside(fibres: pd.DataFrame, nuclei: pd.DataFrame, settings: Settings) -> np.ndarray:
+    """Lymphocytes deeper than `internal_depth_um` inside each fibre, int (n,): at the border they lie on it."""
+    deep = (nuclei["type"] == "lymphocyte").to_numpy() & (nuclei["depth_um"].to_numpy() > settings.classify.internal_depth_um)
+    owner = nuclei["fibre_id"].to_numpy()[deep]
+    ids = fibres["fibre_id"].to_numpy()
+    counted = np.bincount(owner, minlength=int(ids.max(initial=0)) + 1)
+    return np.asarray(counted[ids])
 
 
 def at_necrosis(nuclei: pd.DataFrame, at_necrosis_um: float) -> np.ndarray:

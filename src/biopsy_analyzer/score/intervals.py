@@ -1,15 +1,20 @@
-"""Intervals: a spatial block bootstrap, never narrower than counting alone allows.
+"""Intervals: a spatial block bootstrap gives the spread, an effective sample size the shape, the reader's known errors the rest.
 
 Necrosis and infiltrates come in patches, so fibres next to each other are no independent samples. The section is cut into square
-blocks, and blocks are drawn with replacement. In each round the calls of the drawn objects are uncertain too: their summed doubt
-p (1 - p) enters as normal noise. The calls are taken to be right on average; an error that all fibres of a section share is not in here.
+blocks, and blocks are drawn with replacement; the doubt p (1 - p) of the drawn calls enters as normal noise. The variance that this
+gives, over that of independent fibres, is the design effect: so many fewer fibres the section is worth. Draws of a share then come
+from the Jeffreys posterior of that effective number (Korn & Graubard 1998 with Jeffreys instead of Clopper and Pearson), ordered as
+the bootstrap ordered the rounds, so that axes which vary together stay together. docs/score.md says why.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import ndimage
-from scipy.stats import beta, chi2
+from scipy.special import betaincinv, gammaincinv
+from scipy.stats import norm, t
 
 from biopsy_analyzer.score.axes import Observed
 from biopsy_analyzer.settings import ScoreSettings
@@ -19,89 +24,140 @@ OCCUPIED_STEPS = 2  # tissue reaches so many raster steps beyond the centres of 
 LEVELS = (0.025, 0.975)
 
 
-def bootstrap(seen: Observed, tissue_area_mm2: float, settings: ScoreSettings) -> np.ndarray:
-    """(rounds, 3): share of necrotic and of regenerating fibres, inflammatory cells per mm2; rounds that drew no fibre are left out.
+@dataclass(frozen=True)
+class Drawn:
+    """A quantity as counted, and in every bootstrap round, (rounds,)."""
 
-    Depends on neither the order of rows nor rotation by 90 degrees or mirroring of the section.
-    """
-    sums, doubts = block_sums(seen, tissue_area_mm2, settings)
+    value: float
+    draws: np.ndarray
+
+    def interval(self) -> tuple[float, float]:
+        """95 % interval; the count itself always lies in it."""
+        low, high = np.quantile(self.draws, LEVELS)
+        return min(float(low), self.value), max(float(high), self.value)
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Sums by block (B, K) of the named quantities, tissue in mm2 among them, and the variance of each sum by doubtful calls."""
+
+    names: tuple[str, ...]
+    sums: np.ndarray
+    doubts: np.ndarray
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """Totals of the section (K,), and of `rounds` sections drawn from its blocks (rounds, K)."""
+
+    names: tuple[str, ...]
+    totals: np.ndarray
+    rounds: np.ndarray
+    blocks: int
+
+    def total(self, name: str) -> float:
+        """The section's sum of a named quantity."""
+        return float(self.totals[self.names.index(name)])
+
+    def share(self, part: str, whole: str, of: str | None = None) -> Drawn | None:
+        """part / whole, 0..1, in `of` independent objects (None: as many as `whole` counts); None where there is nothing to share."""
+        n = self.total(of or whole)
+        drawn = self._ratio(part, whole)
+        if n <= 0 or drawn is None:
+            return None
+        value, rounds = drawn
+        effective = self._effective(n, value * (1 - value) / n, min(value, 1 - value) * n, rounds)
+        draws = betaincinv(effective * value + 0.5, effective * (1 - value) + 0.5, _ranks(rounds))
+        return Drawn(value, np.clip(draws, 0.0, 1.0))
+
+    def density(self, part: str, least_design: float = 1.0) -> Drawn | None:
+        """part / tissue, per mm2, of things that come at least in groups of `least_design`; None without tissue."""
+        area = self.total("tissue")
+        drawn = self._ratio(part, "tissue")
+        if area <= 0 or drawn is None:
+            return None
+        value, rounds = drawn
+        effective = self._effective(area, value / area, value * area, rounds, least_design)
+        return Drawn(value, gammaincinv(value * effective + 0.5, _ranks(rounds)) / effective)
+
+    def _ratio(self, part: str, whole: str) -> tuple[float, np.ndarray] | None:
+        i, j = self.names.index(part), self.names.index(whole)
+        if self.totals[j] <= 0:
+            return None
+        value = float(self.totals[i] / self.totals[j])
+        below = self.rounds[:, j]
+        return value, np.divide(self.rounds[:, i], below, out=np.full(len(below), value), where=below > 0)
+
+    def _effective(self, n: float, independent: float, events: float, rounds: np.ndarray, least_design: float = 1.0) -> float:
+        """Size of a sample of independent objects that would vary as these blocks do; never more than n.
+
+        independent: the variance of n independent objects;  events: how many of them there are of the rarer kind
+        """
+        b = max(self.blocks, 2)
+        design = max(rounds.var() * b / (b - 1) / independent, least_design) if independent > 0 else least_design
+        # the spread itself is known from the blocks that hold something: from as many as there are independent events
+        freedom = min(b - 1, max(events / design, 2.0)) if events > 0 else b - 1
+        return n / design * float(norm.ppf(0.975) / t.ppf(0.975, freedom)) ** 2
+
+
+def _ranks(rounds: np.ndarray) -> np.ndarray:
+    """Each round's place among all, as a probability between 0 and 1; ties in the order of the rounds, which is random."""
+    order = np.argsort(rounds, kind="stable")
+    ranks = np.empty(len(rounds))
+    ranks[order] = (np.arange(len(rounds)) + 0.5) / len(rounds)
+    return ranks
+
+
+def resample(blocks: Blocks, settings: ScoreSettings) -> Resampled:
+    """Draw the blocks with replacement, `bootstrap_rounds` times; sums below 0 by doubtful calls are 0."""
     rng = np.random.default_rng(settings.seed)
-    n = len(sums)
-    drawn = rng.multinomial(n, np.full(n, 1 / n), size=settings.bootstrap_rounds).astype(np.float64)
-    totals, variance = drawn @ sums, drawn @ doubts
-    counts = np.maximum(totals[:, :3] + np.sqrt(variance) * rng.standard_normal(variance.shape), 0.0)
-    fibres, area = totals[:, 3], totals[:, 4]
-    kept = (fibres > 0) & (area > 0)
-    shares = np.minimum(counts[kept, :2] / fibres[kept, None], 1.0)
-    return np.column_stack([shares, counts[kept, 2] / area[kept]])
+    n, rounds = len(blocks.sums), settings.bootstrap_rounds
+    drawn = rng.integers(n, size=(rounds, n)) + np.arange(rounds)[:, None] * n
+    weights = np.bincount(drawn.ravel(), minlength=rounds * n).reshape(rounds, n).astype(np.float64)
+    noise = np.sqrt(weights @ blocks.doubts) * rng.standard_normal((rounds, blocks.sums.shape[1]))
+    return Resampled(blocks.names, blocks.sums.sum(axis=0), np.maximum(weights @ blocks.sums + noise, 0.0), n)
 
 
-def block_sums(seen: Observed, tissue_area_mm2: float, settings: ScoreSettings) -> tuple[np.ndarray, np.ndarray]:
-    """Sums by block (B, 5): necrotic, regenerating, inflammatory, fibres, mm2 of tissue; and the variance of the first three (B, 3)."""
+def block_sums(seen: Observed, tissue_area_mm2: float, settings: ScoreSettings) -> Blocks:
+    """What lies in each square block that holds an object; depends on neither the order of rows nor rotation by 90 degrees or mirroring."""
     positions = np.concatenate([seen.fibre_yx, seen.nucleus_yx])
-    low, high = positions.min(axis=0), positions.max(axis=0)
-    extent = np.maximum(high - low, 1.0)
+    middle = (positions.min(axis=0) + positions.max(axis=0)) / 2  # blocks are laid from the middle: a mirrored section has the same ones
+    tissue_yx = occupied(positions, middle)
+    area_um2 = len(tissue_yx) * OCCUPIED_UM**2
     # 1e-6: the outermost objects must not lie on a line between blocks, where rounding decides
-    edge = min(settings.block_um, float(np.sqrt(extent.prod() / settings.min_blocks)) * (1 + 1e-6))
-    middle = (low + high) / 2  # blocks are laid from the middle, so that a mirrored section has the same ones
-    of_fibre, of_nucleus, of_tissue, n = _number(middle, edge, seen.fibre_yx, seen.nucleus_yx, _occupied(positions, middle))
-    tissue = np.bincount(of_tissue, minlength=n) / len(of_tissue) * tissue_area_mm2
-    by_fibre = [np.bincount(of_fibre, weights=w, minlength=n) for w in (seen.necrotic, seen.regenerating, np.ones(len(of_fibre)))]
-    cells = np.bincount(of_nucleus, weights=seen.inflammatory, minlength=n)
-    sums = np.column_stack([by_fibre[0], by_fibre[1], cells, by_fibre[2], tissue])
-    doubts = np.column_stack(
-        [
-            np.bincount(of_fibre, weights=seen.necrotic_doubt, minlength=n),
-            np.bincount(of_fibre, weights=seen.regenerating_doubt, minlength=n),
-            np.bincount(of_nucleus, weights=seen.inflammatory_doubt, minlength=n),
-        ]
-    )
-    order = np.lexsort(np.column_stack([sums, doubts]).round(9).T)  # by content: the same draws whichever way the section lies
-    return sums[order], doubts[order]
-
-
-def share_interval(share: float, n: int, draws: np.ndarray) -> tuple[float, float]:
-    """95 % interval of a share of n fibres: the wider of bootstrap percentiles and the exact binomial interval (Clopper & Pearson 1934)."""
-    k = share * n
-    exact = (float(beta.ppf(0.025, k, n - k + 1)) if k > 0 else 0.0, float(beta.ppf(0.975, k + 1, n - k)) if k < n else 1.0)
-    return _wider(exact, draws)
-
-
-def density_interval(per_mm2: float, area_mm2: float, draws: np.ndarray) -> tuple[float, float]:
-    """95 % interval of cells per mm2: the wider of bootstrap percentiles and the exact Poisson interval (Garwood 1936)."""
-    k = per_mm2 * area_mm2
-    exact = (float(chi2.ppf(0.025, 2 * k) / 2 / area_mm2) if k > 0 else 0.0, float(chi2.ppf(0.975, 2 * k + 2) / 2 / area_mm2))
-    return _wider(exact, draws)
-
-
-def difference_interval(a: float, a_ci: tuple[float, float], b: float, b_ci: tuple[float, float], draws: np.ndarray) -> tuple[float, float]:
-    """95 % interval of a - b: the wider of bootstrap percentiles and that built from both intervals (MOVER, Zou & Donner 2008)."""
-    low = a - b - np.hypot(a - a_ci[0], b_ci[1] - b)
-    high = a - b + np.hypot(a_ci[1] - a, b - b_ci[0])
-    return _wider((max(float(low), -1.0), min(float(high), 1.0)), draws)
-
-
-def _wider(exact: tuple[float, float], draws: np.ndarray) -> tuple[float, float]:
-    if not len(draws):
-        return exact
-    low, high = np.quantile(draws, LEVELS)
-    return min(exact[0], float(low)), max(exact[1], float(high))
+    edge = min(settings.block_um, np.sqrt(area_um2 / settings.min_blocks)) * (1 + 1e-6)
+    of_fibre, of_nucleus, of_tissue, n = _number(middle, edge, seen.fibre_yx, seen.nucleus_yx, tissue_yx)
+    columns: dict[str, np.ndarray] = {}
+    doubts: dict[str, np.ndarray] = {}
+    for of, values in ((of_fibre, seen.fibres), (of_nucleus, seen.nuclei)):
+        for name, value in values.items():
+            columns[name] = np.bincount(of, weights=value, minlength=n)
+            doubts[name] = np.bincount(of, weights=seen.doubts[name], minlength=n) if name in seen.doubts else np.zeros(n)
+    columns["tissue"] = np.bincount(of_tissue, minlength=n) / len(of_tissue) * tissue_area_mm2
+    doubts["tissue"] = np.zeros(n)
+    names = tuple(columns)
+    sums, variance = (np.column_stack([table[name] for name in names]) for table in (columns, doubts))
+    order = np.lexsort(np.column_stack([sums, variance]).round(9).T)  # by content: the same draws whichever way the section lies
+    return Blocks(names, sums[order], variance[order])
 
 
 def _number(middle: np.ndarray, edge: float, *positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     from_middle = (np.concatenate(positions) - middle) / edge
     # outwards from the middle: what lies exactly on a line falls alike in a mirrored section, on the middle line into blocks of its own
     cell = (np.sign(from_middle) * (np.floor(np.abs(from_middle)) + 1)).astype(np.int64)
-    _, block = np.unique(cell, axis=0, return_inverse=True)
+    cell -= cell.min(axis=0)
+    key = cell[:, 0] * (cell[:, 1].max() + 1) + cell[:, 1]
+    held = np.bincount(key) > 0
+    block = (np.cumsum(held) - 1)[key]
     parts = np.split(block, np.cumsum([len(p) for p in positions])[:-1])
     return parts[0], parts[1], parts[2], int(block.max()) + 1
 
 
-def _occupied(positions: np.ndarray, middle: np.ndarray) -> np.ndarray:
+def occupied(positions: np.ndarray, middle: np.ndarray) -> np.ndarray:
     """Centres in um (m, 2) of the raster squares that hold tissue: those with an object, and their surroundings."""
-    square = np.floor((positions - middle) / OCCUPIED_UM).astype(np.int64)
+    square = np.rint((positions - middle) / OCCUPIED_UM).astype(np.int64)  # alike on both sides of the middle
     start = square.min(axis=0) - OCCUPIED_STEPS
     raster = np.zeros(square.max(axis=0) - start + 1 + OCCUPIED_STEPS, dtype=bool)
     raster[tuple((square - start).T)] = True
     raster = ndimage.binary_closing(np.pad(raster, 8), iterations=OCCUPIED_STEPS + 1)[8:-8, 8:-8]
-    return (np.argwhere(raster) + start + 0.5) * OCCUPIED_UM + middle
+    return (np.argwhere(raster) + start) * OCCUPIED_UM + middle

@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Grade = Annotated[int, Field(ge=0, le=3)]
+Probability = Annotated[float, Field(ge=0, le=1)]
 PerMm2 = Annotated[float, Field(ge=0)]
+Arrangement = Literal["scattered", "grouped", "perifascicular", "not_assessable"]
 Pattern_ = Literal["necrosis-predominant", "inflammation-predominant", "mixed", "inactive", "indeterminate"]
 
 
@@ -79,11 +82,13 @@ class Axis(_Part):
 
 
 class MeasuredAxis(Axis):
-    """An axis 0..1 = measured / (measured + half), with the quantity it stands for."""
+    """An axis 0..1 = measured / (measured + half), with the quantity it stands for and the grade 0..3 of its value."""
 
     measured: float | None = Field(description="the quantity itself, in `unit`")
     measured_ci95: tuple[float, float] | None
     unit: str
+    grade: Grade | None = Field(description="0 none or hardly, 1 slight, 2 moderate, 3 severe")
+    grade_ci95: tuple[Grade, Grade] | None = Field(description="grades of both ends of ci95")
 
 
 class Axes(_Part):
@@ -103,6 +108,92 @@ class Pattern(_Part):
     reasons: tuple[str, ...]
 
 
+class Stages(_Part):
+    """The stages that damaged fibres are in; all null without nuclei, which tell who is being eaten."""
+
+    damaged: Count | None = Field(description="assessable fibres in any of the stages")
+    necrotic_not_invaded: Count | None = Field(description="necrotic (hyaline, dusky, ghost), fewer than `invaded_by` macrophages inside")
+    pale_fragmented_not_invaded: Count | None
+    phagocytosed: Count | None = Field(description="necrotic or pale-fragmented with at least `invaded_by` macrophages inside")
+    regenerating: Count | None
+    mixing: Axis = Field(description="evenness of the four: 0 all damaged fibres in one stage, 1 equally many in each")
+
+
+class Tested(_Part):
+    """What was seen against what random labelling of the same fibres gives; all null where it can't be tested."""
+
+    ratio: float | None = Field(description="observed / expected")
+    observed: float | None
+    expected: float | None
+    p: Probability | None = Field(description="of so much or more under random labelling, one-sided")
+
+
+class ConfluentAreas(_Part):
+    """Groups of at least `confluent_fibres` necrotic fibres that are neighbours."""
+
+    count: Count
+    fibres: Count = Field(description="necrotic fibres in them")
+    share: Share | None = Field(description="of all necrotic fibres; null without any")
+    largest_fibres: Count = Field(description="fibres of the largest group of necrotic neighbours, however small")
+    largest_um2: float = Field(ge=0, description="their area")
+
+
+class Place(Axis):
+    """Interstitial inflammatory cells of one place per mm2 of all tissue; null where the place can't be told."""
+
+    cells: Count | None
+    share: Share | None = Field(description="of the interstitial inflammatory cells; null without any")
+
+
+class Places(_Part):
+    """Where the interstitial inflammatory cells lie. Endomysial and perimysial add up to the inflammation axis."""
+
+    endomysial: Place
+    perimysial: Place = Field(description="in gaps between fibres wider than `perimysium_um`, walls of vessels there included")
+    perivascular: Place = Field(description="null: vessels are not outlined; those in the perimysium count as perimysial")
+    around_living_fibres: Place = Field(
+        description="of the endomysial ones, within `around_um` of a fibre, none necrotic within `at_necrosis_um`"
+    )
+
+
+class Space(_Part):
+    """How damage and infiltrates lie in the section."""
+
+    arrangement: Arrangement = Field(description="of the necrotic fibres")
+    reasons: tuple[str, ...]
+    grouping: Tested = Field(description="pairs of necrotic neighbours (join count)")
+    perifascicular: Tested = Field(description="necrotic fibres at the border of a fascicle")
+    perifascicular_fibres: Count | None = Field(
+        description="assessable fibres at the border of a fascicle; null where no perimysium is seen"
+    )
+    fascicles: Count | None = Field(description="groups of fibres parted by perimysium; null where none is seen")
+    confluent: ConfluentAreas
+    cells: Places
+
+
+class EvidenceObjects(_Part):
+    """What an item rests on; `evidence_objects` gives all ids."""
+
+    kind: Literal["fibre", "nucleus", "cluster"]
+    count: Count
+    ids: tuple[int, ...] = Field(description="the first 50, by id")
+
+
+class Evidence(_Part):
+    """A finding that criteria name: present or absent where its interval lies beyond its threshold, else not assessable."""
+
+    code: str
+    name: str
+    criterion: str = Field(description="who names it")
+    value: float | None
+    unit: str
+    ci95: tuple[float, float] | None
+    threshold: float | None = Field(description="in `unit`; from here on the finding counts as present")
+    state: Literal["present", "absent", "not_assessable"]
+    reason: str
+    objects: EvidenceObjects | None
+
+
 class Scores(_Part):
     """All scores of one section: the parts of scores.json from `fibres` on."""
 
@@ -112,4 +203,7 @@ class Scores(_Part):
     inflammation: Inflammation
     scores: Axes
     pattern: Pattern
+    stages: Stages
+    space: Space
+    evidence: tuple[Evidence, ...]
     warnings: tuple[str, ...]

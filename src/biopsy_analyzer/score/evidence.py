@@ -1,0 +1,277 @@
+"""Findings that criteria name, each with value, interval, present / absent / not assessable, and the objects it rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from biopsy_analyzer.score.axes import Observed, observe
+from biopsy_analyzer.score.intervals import Drawn, Resampled
+from biopsy_analyzer.score.model import Axis, Evidence, EvidenceObjects, Pattern, Space
+from biopsy_analyzer.score.places import find_places
+from biopsy_analyzer.score.space import find_space
+from biopsy_analyzer.settings import EvidenceSettings, Settings
+from biopsy_analyzer.tables import EVIDENCE, empty, typed
+
+IDS = 50  # ids of one item that scores.json holds
+State = Literal["present", "absent", "not_assessable"]
+Kind = Literal["fibre", "nucleus", "cluster"]
+ENMC_119, ENMC_224 = "ENMC 119th workshop (2003), IMNM", "ENMC 224th workshop (2016), IMNM"
+EULAR, JDM, CLINIC = (
+    "EULAR/ACR 2017, muscle biopsy",
+    "juvenile dermatomyositis biopsy tool (Wedderburn 2007)",
+    "clinical description of IMNM",
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What stays the same of an item: its names, who names it, and the kind of objects it rests on (None: it has none of its own)."""
+
+    code: str
+    name: str
+    criterion: str
+    unit: str
+    kind: Kind | None = None
+
+
+FINDINGS = {
+    finding.code: finding
+    for finding in (
+        Finding("necrotic-fibres", "Necrotic fibres", f"{ENMC_119}; {ENMC_224}", "share of assessable fibres", "fibre"),
+        Finding("necrosis-predominant", "Necrosis is the predominant feature", ENMC_119, "balance, -1 to 1"),
+        Finding("necrosis-scattered", "Necrotic fibres are scattered", ENMC_224, "neighbouring pairs, observed / by chance", "fibre"),
+        Finding("stages-mixed", "Different stages of necrosis, myophagocytosis and regeneration", ENMC_224, "evenness, 0 to 1", "fibre"),
+        Finding("myophagocytosis", "Fibres invaded by macrophages", ENMC_224, "share of necrotic fibres", "fibre"),
+        Finding("regeneration", "Regenerating fibres", ENMC_224, "share of assessable fibres", "fibre"),
+        Finding("large-necrotic-areas", "Large areas of fibre necrosis", CLINIC, "necrotic share of the fibres' area", "fibre"),
+        Finding("sparse-inflammation", "Inflammatory cells are sparse", f"{ENMC_119}; {CLINIC}", "interstitial cells per mm2", "nucleus"),
+        Finding("macrophage-predominant", "Macrophages outnumber lymphocytes", ENMC_224, "share of inflammatory cells", "nucleus"),
+        Finding("clusters-at-necrosis", "Small clusters of macrophages around necrotic fibres", CLINIC, "clusters", "cluster"),
+        Finding("clusters-of-ten", "Clusters of 10 or more inflammatory cells", JDM, "clusters", "cluster"),
+        Finding("endomysial-infiltrate", "Endomysial infiltrate around non-necrotic fibres", f"{EULAR}: 1.7", "cells per mm2", "nucleus"),
+        Finding("perimysial-infiltrate", "Perimysial or perivascular infiltrate", f"{EULAR}: 1.2", "cells per mm2", "nucleus"),
+        Finding("perifascicular-atrophy", "Perifascicular atrophy", f"{EULAR}: 1.9", "atrophic share at the border minus inside", "fibre"),
+        Finding(
+            "fibre-invasion", "Lymphocytes inside non-necrotic fibres", "polymyositis, inclusion body myositis", "share of fibres", "fibre"
+        ),
+        Finding("internal-nuclei", "Internal nuclei", "textbook: more than 3 % of fibres", "share of living fibres", "fibre"),
+    )
+}
+NOT_ON_HE = (
+    ("rimmed-vacuoles", "Rimmed vacuoles", f"{EULAR}: 3.1", "this version does not measure vacuoles; trichrome shows them best"),
+    (
+        "perivascular-apart",
+        "Perivascular infiltrate apart",
+        EULAR,
+        "vessels are not outlined; cells around them count as perimysial or endomysial",
+    ),
+    ("mhc-i", "MHC class I on fibres", ENMC_224, "needs immunohistochemistry"),
+    ("c5b-9", "C5b-9 on fibres or capillaries", ENMC_224, "needs immunohistochemistry"),
+    ("antibodies", "Anti-SRP or anti-HMGCR antibodies", ENMC_224, "needs serology"),
+    ("creatine-kinase", "Raised creatine kinase", ENMC_224, "needs a blood test"),
+)
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What evidence is read from; `why_not` says why there is nothing, `cells` whether nuclei and tissue area are known."""
+
+    seen: Resampled | None
+    observed: Observed | None
+    necrosis: Drawn | None
+    regeneration: Drawn | None
+    inflammation: Drawn | None
+    balance: Axis
+    mixing: Drawn | None
+    space: Space | None
+    pattern: Pattern
+    why_not: str
+    cells: bool
+
+
+def find_evidence(basis: Basis, objects: dict[str, np.ndarray], clusters: pd.DataFrame, settings: Settings) -> tuple[Evidence, ...]:
+    """All items in a fixed order, those that H&E can't show last; objects: ids by item, as `objects_of` gives them."""
+    items = [_item(code, basis, objects[code], clusters, settings) for code in FINDINGS]
+    unseen = [
+        Evidence(
+            code=code,
+            name=name,
+            criterion=who,
+            value=None,
+            unit="",
+            ci95=None,
+            threshold=None,
+            state="not_assessable",
+            reason=why,
+            objects=None,
+        )
+        for code, name, who, why in NOT_ON_HE
+    ]
+    return (*items, *unseen)
+
+
+def _item(code: str, basis: Basis, ids: np.ndarray, clusters: pd.DataFrame, settings: Settings) -> Evidence:
+    value, interval, threshold, state, reason = _judge(code, basis, clusters, settings)
+    finding = FINDINGS[code]
+    objects = None
+    if finding.kind is not None and value is not None:
+        objects = EvidenceObjects(kind=finding.kind, count=len(ids), ids=tuple(int(i) for i in ids[:IDS]))
+    return Evidence(
+        code=code, name=finding.name, criterion=finding.criterion, value=value, unit=finding.unit, ci95=interval,
+        threshold=threshold, state=state, reason=reason, objects=objects,
+    )  # fmt: skip
+
+
+Judged = tuple[float | None, tuple[float, float] | None, float | None, State, str]
+
+
+def _judge(code: str, basis: Basis, clusters: pd.DataFrame, settings: Settings) -> Judged:
+    """Value, interval, threshold, state and reason of one item."""
+    seen = basis.seen
+    if seen is None:
+        return None, None, None, "not_assessable", basis.why_not
+    if code in NEED_CELLS and not basis.cells:
+        return None, None, None, "not_assessable", "needs nuclei and a tissue area"
+    if code.startswith("clusters-"):
+        return _clusters(code, clusters, settings)
+    if code in ("necrosis-predominant", "necrosis-scattered"):
+        return _of_section(code, basis, settings)
+    if code == "perifascicular-atrophy" and not (basis.space and basis.space.fascicles):
+        return None, None, None, "not_assessable", "no perimysium is seen"
+    drawn = _quantity(code, basis, seen, settings.score.cells_design)
+    if drawn is None:
+        return None, None, None, "not_assessable", "nothing to take a share of, or too few damaged fibres"
+    return _against(drawn, _threshold(code, settings), below=code == "sparse-inflammation")
+
+
+NEED_CELLS = {
+    "necrosis-predominant", "stages-mixed", "myophagocytosis", "sparse-inflammation", "macrophage-predominant", "clusters-at-necrosis",
+    "clusters-of-ten", "endomysial-infiltrate", "perimysial-infiltrate", "fibre-invasion", "internal-nuclei",
+}  # fmt: skip
+
+
+def _quantity(code: str, basis: Basis, seen: Resampled, design: float) -> Drawn | None:
+    """The quantity of an item with its draws; None where it has none."""
+    ready = {
+        "necrotic-fibres": basis.necrosis,
+        "regeneration": basis.regeneration,
+        "sparse-inflammation": basis.inflammation,
+        "stages-mixed": basis.mixing,
+    }
+    if code in ready:
+        return ready[code]
+    if code in ("endomysial-infiltrate", "perimysial-infiltrate"):
+        return seen.density({"endomysial-infiltrate": "around_living", "perimysial-infiltrate": "perimysial"}[code], design)
+    if code == "perifascicular-atrophy":
+        return _difference(seen.share("border_small", "border_living"), seen.share("inner_small", "inner_living"))
+    part, whole, of = {
+        "myophagocytosis": ("phagocytosed", "necrotic", None),
+        "large-necrotic-areas": ("necrotic_area", "area", "fibres"),
+        "macrophage-predominant": ("macrophages", "mononuclear", None),
+        "fibre-invasion": ("invaded", "living", None),
+        "internal-nuclei": ("internal", "living", None),
+    }[code]
+    return seen.share(part, whole, of)
+
+
+def _difference(one: Drawn | None, other: Drawn | None) -> Drawn | None:
+    return None if one is None or other is None else Drawn(one.value - other.value, one.draws - other.draws)
+
+
+def _threshold(code: str, settings: Settings) -> float:
+    own: EvidenceSettings = settings.evidence
+    return {
+        "necrotic-fibres": settings.score.necrosis_floor,
+        "regeneration": own.regenerating_share,
+        "sparse-inflammation": own.sparse_per_mm2,
+        "stages-mixed": own.mixing,
+        "endomysial-infiltrate": own.endomysial_per_mm2,
+        "perimysial-infiltrate": own.perimysial_per_mm2,
+        "perifascicular-atrophy": own.perifascicular_atrophy,
+        "myophagocytosis": own.phagocytosed_share,
+        "large-necrotic-areas": own.confluent_area_share,
+        "macrophage-predominant": own.macrophage_share,
+        "fibre-invasion": own.invaded_share,
+        "internal-nuclei": own.internal_share,
+    }[code]
+
+
+def _against(drawn: Drawn, threshold: float, below: bool) -> Judged:
+    """Present where the whole interval lies on the finding's side of the threshold, absent where none of it does."""
+    low, high = drawn.interval()
+    text = f"95 % interval {low:.3g} to {high:.3g} against {threshold:g}"
+    if low >= threshold:
+        state: State = "absent" if below else "present"
+    elif high < threshold:
+        state = "present" if below else "absent"
+    else:
+        state, text = "not_assessable", f"not settled: {text}"
+    return drawn.value, (low, high), threshold, state, text
+
+
+def _clusters(code: str, clusters: pd.DataFrame, settings: Settings) -> Judged:
+    count = int(_chosen_clusters(code, clusters, settings).sum())
+    return float(count), None, 1.0, "present" if count else "absent", f"{count} found; single clusters are no estimate and get no interval"
+
+
+def _chosen_clusters(code: str, clusters: pd.DataFrame, settings: Settings) -> np.ndarray:
+    if code == "clusters-of-ten":
+        return np.asarray((clusters["cells"] >= settings.clusters.min_cells).to_numpy() & (clusters["necrotic_fibres"] == 0).to_numpy())
+    return np.asarray((clusters["necrotic_fibres"] > 0).to_numpy() & (clusters["kind"] == "macrophage").to_numpy())
+
+
+def _of_section(code: str, basis: Basis, settings: Settings) -> Judged:
+    """Items that are read from the pattern or the arrangement as a whole."""
+    if code == "necrosis-predominant":
+        label, threshold = basis.pattern.label, settings.score.balance_margin
+        known = label != "indeterminate"
+        state: State = "not_assessable" if not known else "present" if label == "necrosis-predominant" else "absent"
+        return (
+            basis.balance.value,
+            basis.balance.ci95,
+            threshold,
+            state,
+            f"pattern: {label}" + ("" if known else f"; {basis.pattern.reasons[0]}"),
+        )
+    space = basis.space
+    if space is None or space.grouping.ratio is None:
+        return None, None, None, "not_assessable", "; ".join(space.reasons) if space else basis.why_not
+    state = "present" if space.arrangement == "scattered" else "absent"
+    return space.grouping.ratio, None, settings.space.min_ratio, state, f"{space.arrangement}: {'; '.join(space.reasons)}"
+
+
+def objects_of(
+    fibres: pd.DataFrame, nuclei: pd.DataFrame, clusters: pd.DataFrame, observed: Observed, confluent: np.ndarray, settings: Settings
+) -> dict[str, np.ndarray]:
+    """Ids, ascending, of the objects that each item rests on; none for items of the section as a whole."""
+    of_fibres = {
+        "necrotic-fibres": "necrotic", "necrosis-scattered": "necrotic", "stages-mixed": "damaged", "myophagocytosis": "phagocytosed",
+        "regeneration": "regenerating", "perifascicular-atrophy": "border_small", "fibre-invasion": "invaded",
+        "internal-nuclei": "internal",
+    }  # fmt: skip
+    of_nuclei = {
+        "sparse-inflammation": "inflammatory", "macrophage-predominant": "macrophages", "endomysial-infiltrate": "around_living",
+        "perimysial-infiltrate": "perimysial",
+    }  # fmt: skip
+    assessable = fibres["fibre_id"].to_numpy()[fibres["assessable"].to_numpy()]
+    found = {code: assessable[observed.fibres[name] > 0] for code, name in of_fibres.items()}
+    found |= {code: nuclei["nucleus_id"].to_numpy()[observed.nuclei[name] > 0] for code, name in of_nuclei.items()}
+    found["large-necrotic-areas"] = fibres["fibre_id"].to_numpy()[confluent]
+    for code in ("clusters-at-necrosis", "clusters-of-ten"):
+        found[code] = clusters["cluster_id"].to_numpy()[_chosen_clusters(code, clusters, settings)]
+    found["necrosis-predominant"] = np.empty(0, dtype=np.int32)
+    return {code: np.sort(ids) for code, ids in found.items()}
+
+
+def evidence_objects(fibres: pd.DataFrame, nuclei: pd.DataFrame, clusters: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """All objects that the items rest on, by the tables of a section: the EVIDENCE table, by item and id. No objects: no rows."""
+    places = find_places(fibres, nuclei, settings.space)
+    observed = observe(fibres, nuclei, places, settings)
+    confluent = find_space(fibres, places, None, settings)[1]
+    found = objects_of(fibres, nuclei, clusters, observed, confluent, settings)
+    rows = [pd.DataFrame({"item": code, "kind": FINDINGS[code].kind, "object_id": found[code]}) for code in FINDINGS if len(found[code])]
+    return typed(pd.concat(rows), EVIDENCE) if rows else empty(EVIDENCE)

@@ -1,0 +1,57 @@
+"""The reader's own errors in the draws: what it misses, calls wrongly, and takes for inflammation, as measured where truth is known.
+
+A share counted by a reader that finds and calls most, but not all, is no share of the muscle. Each bootstrap round is therefore read
+by a reader whose rates are drawn from what benchmarks/score_reader.py measured by section (drawn sections, not tissue), and solved
+for the truth (Rogan & Gladen 1978). Calls that a person made or confirmed are taken as they are. The counts themselves stay as counted.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from biopsy_analyzer.score.intervals import Drawn, Resampled
+from biopsy_analyzer.settings import Rate, ReaderSettings, ScoreSettings
+
+
+def read_share(counted: Drawn, part: str, seen: Resampled, rates: tuple[Rate, Rate, Rate], settings: ScoreSettings) -> Drawn:
+    """A share of fibres with the reader's errors in its draws.
+
+    rates  recall among fibres found, false calls among the others, and how often a fibre of the class is outlined against the others
+    """
+    machine = seen.total("unsure") / max(seen.total("fibres"), 1.0)  # the share of fibres that no person has confirmed
+    if machine <= 0:
+        return counted
+    rng = np.random.default_rng(settings.seed + 1)
+    recall, false, found = (_draw(rate, len(counted.draws), rng) for rate in rates)
+    # among the machine's own calls as many are of the class as in the section's
+    called = seen.total(f"unsure_{part}") / max(seen.total(part), 1.0) if seen.total(part) else 1.0
+    confirmed = counted.draws * (1 - called)
+    own = counted.draws * called
+    true = np.clip((own - false * machine) / np.maximum(recall - false, 0.1), 0.0, machine)
+    missed = true / np.maximum(found, 0.1)
+    return Drawn(counted.value, (confirmed + missed) / (1 - true + missed))
+
+
+def read_density(counted: Drawn, seen: Resampled, reader: ReaderSettings, settings: ScoreSettings) -> Drawn:
+    """Inflammatory cells per mm2 with the reader's errors in the draws: cells missed, false ones, and those of missed necrotic fibres."""
+    cells = seen.total("inflammatory")
+    machine = seen.total("unsure_inflammatory") / cells if cells else 1.0
+    if machine <= 0 or not seen.total("unsure"):
+        return counted
+    rng = np.random.default_rng(settings.seed + 2)
+    recall, false, leak = (_draw(rate, len(counted.draws), rng) for rate in (reader.cells_recall, reader.cells_false, reader.cells_leak))
+    clearing = seen.total("clearing") / seen.total("tissue")
+    own = counted.draws * machine
+    true = np.maximum(own - false - leak * clearing, 0.0) / np.maximum(recall, 0.1)
+    return Drawn(counted.value, counted.draws * (1 - machine) + true)
+
+
+def _draw(rate: Rate, n: int, rng: np.random.Generator) -> np.ndarray:
+    """n rates: Beta with that mean and SD where they are shares, else Gamma."""
+    mean, sd = rate
+    if sd == 0:
+        return np.full(n, mean)
+    if mean < 1:
+        size = mean * (1 - mean) / sd**2 - 1
+        return rng.beta(mean * size, (1 - mean) * size, n)
+    return rng.gamma((mean / sd) ** 2, sd**2 / mean, n)

@@ -1,0 +1,129 @@
+"""How necrosis and infiltrates lie: scattered, grouped or perifascicular, confluent areas, and the compartments of the cells."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.stats import gamma, hypergeom
+
+from biopsy_analyzer.score import model
+from biopsy_analyzer.score.axes import is_necrotic
+from biopsy_analyzer.score.intervals import Resampled
+from biopsy_analyzer.score.places import Places, groups, neighbours
+from biopsy_analyzer.settings import Settings, SpaceSettings
+
+UNTESTED = model.Tested(ratio=None, observed=None, expected=None, p=None)
+NOWHERE = model.Place(value=None, ci95=None, cells=None, share=None)
+NO_PLACES = model.Places(endomysial=NOWHERE, perimysial=NOWHERE, perivascular=NOWHERE, around_living_fibres=NOWHERE)
+NOTHING_CONFLUENT = model.ConfluentAreas(count=0, fibres=0, share=None, largest_fibres=0, largest_um2=0.0)
+
+
+def find_space(fibres: pd.DataFrame, places: Places, cells: Resampled | None, whole: Settings) -> tuple[model.Space, np.ndarray]:
+    """The space block, and which rows of `fibres` lie in confluent areas, bool (n,); cells None: they are not told."""
+    settings = whole.space
+    seen = np.flatnonzero(fibres["assessable"].to_numpy())
+    table = fibres.iloc[seen]
+    necrotic = is_necrotic(table)
+    pairs = neighbours(table, settings)
+    confluent, in_area = _confluent(table, necrotic, pairs, settings)
+    told = necrotic.sum() >= settings.min_necrotic and not necrotic.all()
+    grouping = join_count(necrotic, pairs) if told else UNTESTED
+    border = places.border[seen]
+    at_border = _at_border(necrotic, border) if told and places.fascicles else UNTESTED
+    arrangement, reasons = _name(int(necrotic.sum()), grouping, at_border, settings)
+    space = model.Space(
+        arrangement=arrangement,
+        reasons=reasons,
+        grouping=grouping,
+        perifascicular=at_border,
+        perifascicular_fibres=int(border.sum()) if places.fascicles else None,
+        fascicles=places.fascicles or None,
+        confluent=confluent,
+        cells=NO_PLACES if cells is None else _cell_places(cells, places.fascicles > 0, whole.score.cells_design),
+    )
+    rows = np.zeros(len(fibres), dtype=bool)
+    rows[seen] = in_area
+    return space, rows
+
+
+def join_count(labelled: np.ndarray, pairs: np.ndarray) -> model.Tested:
+    """Pairs of neighbours that are both labelled, against random labelling of the same fibres.
+
+    labelled (n,) bool; pairs (k, 2). Mean and variance are exact (Cliff & Ord 1981, sampling without replacement), the upper tail
+    is that of the gamma distribution with both. Null without pairs that can be expected. Held against esda's permutations in tests.
+    """
+    n, m, joins = len(labelled), int(labelled.sum()), len(pairs)
+    if joins == 0 or m < 2 or m == n:
+        return UNTESTED
+    share = np.cumprod([(m - i) / (n - i) for i in range(4)])  # chance that 1, 2, 3, 4 given fibres are all labelled
+    degree = np.bincount(pairs.ravel(), minlength=n)
+    chains = float((degree * (degree - 1)).sum())  # ordered pairs of joins that share a fibre
+    mean = joins * share[1]
+    variance = mean + chains * share[2] + (joins * (joins - 1) - chains) * share[3] - mean**2
+    observed = int((labelled[pairs[:, 0]] & labelled[pairs[:, 1]]).sum())
+    if variance <= 0:
+        return UNTESTED
+    shape = mean**2 / variance
+    # half a join: a count stands for the interval around it
+    p = float(gamma.sf(max(observed - 0.5, 0.0), shape, scale=variance / mean))
+    return model.Tested(ratio=observed / mean, observed=observed, expected=mean, p=p)
+
+
+def _at_border(necrotic: np.ndarray, border: np.ndarray) -> model.Tested:
+    """Necrotic fibres at fascicle borders; hypergeometric, which random labelling gives exactly."""
+    n, m, k = len(necrotic), int(necrotic.sum()), int(border.sum())
+    if not 0 < k < n:
+        return UNTESTED
+    observed, expected = int((necrotic & border).sum()), m * k / n
+    return model.Tested(ratio=observed / expected, observed=observed, expected=expected, p=float(hypergeom.sf(observed - 1, n, m, k)))
+
+
+def _name(
+    necrotic: int, grouping: model.Tested, at_border: model.Tested, settings: SpaceSettings
+) -> tuple[model.Arrangement, tuple[str, ...]]:
+    if grouping.ratio is None:
+        return "not_assessable", (f"{necrotic} necrotic fibres, at least {settings.min_necrotic} and some that are not are needed",)
+    told = [f"{grouping.observed:g} pairs of necrotic neighbours, {grouping.expected:.1f} by chance (p {grouping.p:.2g})"]
+    if at_border.ratio is None:
+        told.append("no perimysium is seen, so perifascicular necrosis can't be told")
+    else:
+        told.append(f"{at_border.observed:g} necrotic fibres at fascicle borders, {at_border.expected:.1f} by chance (p {at_border.p:.2g})")
+    for name, tested in (("perifascicular", at_border), ("grouped", grouping)):
+        if tested.p is not None and tested.ratio is not None and tested.p < settings.alpha and tested.ratio >= settings.min_ratio:
+            return name, tuple(told)  # type: ignore[return-value]
+    return "scattered", tuple(told)
+
+
+def _confluent(
+    table: pd.DataFrame, necrotic: np.ndarray, pairs: np.ndarray, settings: SpaceSettings
+) -> tuple[model.ConfluentAreas, np.ndarray]:
+    if not necrotic.any():
+        return NOTHING_CONFLUENT, necrotic
+    group = groups(pairs[necrotic[pairs].all(axis=1)], len(table))
+    size = np.bincount(group[necrotic], minlength=int(group.max()) + 1)
+    in_area = necrotic & (size[group] >= settings.confluent_fibres)
+    largest = necrotic & (group == size.argmax())
+    found = model.ConfluentAreas(
+        count=int((size >= settings.confluent_fibres).sum()),
+        fibres=int(in_area.sum()),
+        share=in_area.sum() / necrotic.sum(),
+        largest_fibres=int(size.max()),
+        largest_um2=float(table["area_um2"].to_numpy()[largest].sum()),
+    )
+    return found, in_area
+
+
+def _cell_places(cells: Resampled, perimysium_seen: bool, design: float) -> model.Places:
+    def place(name: str) -> model.Place:
+        drawn, all_cells = cells.density(name, design), cells.total("inflammatory")
+        if drawn is None:
+            return NOWHERE
+        count = cells.total(name)
+        return model.Place(value=drawn.value, ci95=drawn.interval(), cells=int(count), share=count / all_cells if all_cells else None)
+
+    return model.Places(
+        endomysial=place("endomysial"),
+        perimysial=place("perimysial") if perimysium_seen else NOWHERE,
+        perivascular=NOWHERE,
+        around_living_fibres=place("around_living"),
+    )
