@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from biopsy_analyzer.canvas import picture_grid, section_stains
-from biopsy_analyzer.classify import classify_fibres, classify_nuclei
+from biopsy_analyzer.canvas import in_mask, picture_grid, section_stains
+from biopsy_analyzer.classify import classify_fibres, classify_nuclei, mark_hidden
 from biopsy_analyzer.clusters import distance_to_necrosis, find_clusters, necrotic_border_by_window
 from biopsy_analyzer.measure.nuclei_in_fibres import assign_by_window
 from biopsy_analyzer.report.crops import cut_crops
@@ -17,7 +17,7 @@ from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.slide import Slide
 from biopsy_analyzer.tables import FIBRES, NUCLEI, typed
 from biopsy_analyzer.tissue.mask import Tissue, find_tissue, within
-from biopsy_analyzer.tissue.quality import assess, cover_flags, damage_flags, size_flags
+from biopsy_analyzer.tissue.quality import assess, cover_flags, damage_flags, hidden_parts, size_flags
 from biopsy_analyzer.walk import Progress, cut_notes, find_section
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ def analyze_slide(
     nuclei = found_nuclei.table.join(assign_by_window(found_nuclei.table, *where))
     nuclei = classify_nuclei(nuclei, found_fibres.table, settings.classify)
     fibres = classify_fibres(found_fibres.table, nuclei if with_nuclei else None, models.states, settings.classify)
+    centres = fibres[["y_um", "x_um"]].to_numpy()
+    fibres = mark_hidden(fibres, {what: in_mask(mask, tissue.grid, centres) for what, mask in hidden_parts(slide, tissue).items()})
     border = necrotic_border_by_window(fibres, *where)
     nuclei = nuclei.assign(necrosis_distance_um=distance_to_necrosis(nuclei, fibres, border))
     clusters, cluster_id = find_clusters(nuclei, fibres, border, settings.clusters)
@@ -66,7 +68,7 @@ def analyze_slide(
     warnings = dict.fromkeys((*scores.warnings, *notes))  # each once: a note may come with every tile
     flags += damage_flags(slide) + cover_flags(fibres["area_um2"].sum(), tissue.area_mm2, settings.score.min_cover)
     flags += size_flags(fibres["min_feret_um"][~fibres["touches_border"]].to_numpy(), settings.tissue)
-    crops = cut_crops(slide, fibres, nuclei, clusters)
+    crops = cut_crops(slide, fibres, nuclei, clusters, scores.evidence)
     step("measure", 1, 1)
 
     return Result(

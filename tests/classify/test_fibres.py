@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 
 from biopsy_analyzer.classify.features import FEATURES
-from biopsy_analyzer.classify.fibres import classify_fibres
+from biopsy_analyzer.classify.fibres import classify_fibres, mark_hidden
 from biopsy_analyzer.classify.state_model import StateModel
 from biopsy_analyzer.settings import ClassifySettings
 from biopsy_analyzer.tables import FIBRE_STATES, FIBRES, typed
@@ -76,6 +76,17 @@ def test_small_and_unsure_fibres_are_unassessable_cut_ones_are_not(fibres_of):
     doubtful = classify_fibres(fibres, None, model_by_hand(), ClassifySettings(min_probability=1.0))
     assert not doubtful["assessable"].any()
     assert "unsure" in doubtful["reason"][1]
+
+
+def test_what_ink_or_a_fold_hides_is_unassessable_and_says_so(fibres_of):
+    found = classify_fibres(section(fibres_of), None, model_by_hand(), SETTINGS)
+    under_fold = np.arange(13) == 10
+    hidden = mark_hidden(found, {"ink": np.arange(13) < 2, "a fold": under_fold | (np.arange(13) == 0)})
+    assert hidden["assessable"].tolist() == [False, False] + [True] * 8 + [False, True, True]
+    assert hidden["reason"][0] == f"unassessable, under ink; likeliest normal: {found['reason'][0]}"
+    assert hidden["reason"][10].startswith("unassessable, under a fold; likeliest necrotic: ")
+    unchanged = hidden["assessable"]
+    pd.testing.assert_frame_equal(hidden[unchanged], found[unchanged])
 
 
 def test_works_without_nuclei(fibres_of):

@@ -1,10 +1,13 @@
 """Fibre states: the model's likeliest state, whether the fibre can be assessed at all, and why.
 
 A fibre cut by the edge of the image keeps its state, for its colour and texture are seen; only its size is unknown, and sizes
-leave it out. Unassessable is a fibre too small to show sarcoplasm, or one whose likeliest state is still unlikely.
+leave it out. Unassessable is a fibre too small to show sarcoplasm, one whose likeliest state is still unlikely, and one that ink
+or a fold hides.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -43,6 +46,15 @@ def classify_fibres(fibres: pd.DataFrame, nuclei: pd.DataFrame | None, model: St
         assessable=~(small | unsure),
         reason=pd.Series(reasons, index=fibres.index, dtype="str"),
     )
+
+
+def mark_hidden(fibres: pd.DataFrame, under: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """`fibres` of which those that lie under something, "ink" -> bool (n,), are unassessable, with the reason; the rest as they were."""
+    for what, hidden in under.items():
+        newly = hidden & fibres["assessable"].to_numpy()
+        why = f"unassessable, under {what}; likeliest " + fibres["state"] + ": " + fibres["reason"]
+        fibres = fibres.assign(reason=fibres["reason"].mask(newly, why), assessable=fibres["assessable"] & ~newly)
+    return fibres
 
 
 def _reasons(fibres: pd.DataFrame, model: StateModel, features: pd.DataFrame, best: np.ndarray, probabilities: np.ndarray) -> list[str]:

@@ -47,6 +47,17 @@ def assess(slide: Slide, tissue: Tissue, settings: TissueSettings) -> list[Flag]
     return quality_flags(rgb, tissue, settings, close_ups(slide, tissue, settings))
 
 
+def hidden_parts(slide: Slide, tissue: Tissue) -> dict[str, np.ndarray]:
+    """What hides fibres, and where: "ink", "a fold" -> bool (H, W) on `tissue.grid`, any of it, also less than is reported."""
+    od = optical_density(slide.read(tissue.grid)) - np.asarray(tissue.background_od, np.float32)
+    return _hidden(od, tissue) if tissue.area_mm2 else {}
+
+
+def _hidden(od: np.ndarray, tissue: Tissue) -> dict[str, np.ndarray]:
+    ink = ink_mask(od, tissue)
+    return {"ink": ink, "a fold": fold_mask(od, tissue) & ~ink}
+
+
 def damage_flags(slide: Slide) -> list[Flag]:
     """A flag if tiles read so far were damaged: to be asked after the last read, for a pyramid's finest level is read last."""
     flag = _above("damaged-tiles", float(slide.damaged_tiles), 0.0, "tiles can't be decoded, read as white; copy the slide again.")
@@ -151,8 +162,7 @@ def quality_flags(
         return [Flag("no-tissue", 0.0, 0.0, "No tissue was found.")]
     od = optical_density(rgb) - np.asarray(tissue.background_od, np.float32)
     colours = stain_colours(rgb, tissue)
-    ink, area = ink_mask(od, tissue), np.count_nonzero(tissue.mask)
-    folds = fold_mask(od, tissue) & ~ink
+    area, (ink, folds) = np.count_nonzero(tissue.mask), _hidden(od, tissue).values()
     found = [
         _below("small-tissue", tissue.area_mm2, settings.small_tissue_mm2, "mm2 of tissue; shares are uncertain."),
         _below("faded", float(np.median(od[tissue.mask].mean(axis=1))), settings.min_density, "OD in the middle; stain is faint."),
