@@ -16,6 +16,7 @@ from biopsy_analyzer.tissue.quality import (
     check_stain,
     close_ups,
     cover_flags,
+    hidden_parts,
     od_hue,
     quality_flags,
     sharpness,
@@ -120,6 +121,19 @@ def test_pen_and_folds_are_reported_where_they_lie() -> None:
     found = tops.min() - 1000, lefts.min(), bottoms.max() - 1000, rights.max()
     assert found == pytest.approx((400, 160, 448, 960), abs=40)  # opening and blur take and give up to 10 um, a gap of 2 fibres more
     assert len(flag.boxes_um) <= 12
+
+
+def test_a_long_fold_hides_what_a_dense_fibre_does_not(tmp_path: Path) -> None:
+    rgb = drawn(HE)
+    rgb[100:112, 40:240] = (90, 20, 60)  # 48 x 800 um
+    rgb[204:224, 105:120] = (90, 20, 60)  # a fibre of 80 x 60 um
+    cv2.imwrite(str(tmp_path / "folded.png"), rgb[..., ::-1])
+    with open_slide(tmp_path / "folded.png", um_per_px=4.0) as slide:
+        tissue = tissue_of(slide.read(slide.grid(4.0)), slide.grid(4.0), SETTINGS)
+        hidden = hidden_parts(slide, tissue)
+    either = hidden["ink"] | hidden["a fold"]
+    assert either[103:109, 50:230].all()
+    assert not either[190:].any()
 
 
 def test_a_flag_says_value_and_threshold() -> None:

@@ -23,6 +23,7 @@ MIN_COLOUR = 0.08  # colour over density: 0 for grey; H&E 0.15-0.56 measured
 MIN_LIT = 0.3  # share of the tissue's pixels that are not black: a bright field
 CLOSE_UP_PX = 256
 MOST_BOXES = 12
+HIDES_UM = 200.0  # diagonal of a fold's or a stroke's box: longer than any fibre is wide, 30-100 um. Prior
 MIN_SIZED = 20  # fibres; fewer say nothing of the pixel size. Prior.
 
 
@@ -48,14 +49,25 @@ def assess(slide: Slide, tissue: Tissue, settings: TissueSettings) -> list[Flag]
 
 
 def hidden_parts(slide: Slide, tissue: Tissue) -> dict[str, np.ndarray]:
-    """What hides fibres, and where: "ink", "a fold" -> bool (H, W) on `tissue.grid`, any of it, also less than is reported."""
+    """What hides fibres, and where: "ink", "a fold" -> bool (H, W) on `tissue.grid`; places at least HIDES_UM long, also if not reported.
+
+    What is shorter may be a single dense fibre: a hypercontracted or hyaline one, which is to be judged.
+    """
+    if not tissue.area_mm2:
+        return {}
     od = optical_density(slide.read(tissue.grid)) - np.asarray(tissue.background_od, np.float32)
-    return _hidden(od, tissue) if tissue.area_mm2 else {}
+    return {what: _long_pieces(mask, HIDES_UM / tissue.grid.um_per_px) for what, mask in _covers(od, tissue).items()}
 
 
-def _hidden(od: np.ndarray, tissue: Tissue) -> dict[str, np.ndarray]:
+def _covers(od: np.ndarray, tissue: Tissue) -> dict[str, np.ndarray]:
     ink = ink_mask(od, tissue)
     return {"ink": ink, "a fold": fold_mask(od, tissue) & ~ink}
+
+
+def _long_pieces(mask: np.ndarray, least_px: float) -> np.ndarray:
+    pieces, _ = ndimage.label(mask, structure=np.ones((3, 3)))
+    boxes = np.array([[edge.stop - edge.start for edge in place] for place in ndimage.find_objects(pieces)]).reshape(-1, 2)
+    return np.concatenate([[False], np.hypot(*boxes.T) >= least_px])[pieces]
 
 
 def damage_flags(slide: Slide) -> list[Flag]:
@@ -162,7 +174,7 @@ def quality_flags(
         return [Flag("no-tissue", 0.0, 0.0, "No tissue was found.")]
     od = optical_density(rgb) - np.asarray(tissue.background_od, np.float32)
     colours = stain_colours(rgb, tissue)
-    area, (ink, folds) = np.count_nonzero(tissue.mask), _hidden(od, tissue).values()
+    area, (ink, folds) = np.count_nonzero(tissue.mask), _covers(od, tissue).values()
     found = [
         _below("small-tissue", tissue.area_mm2, settings.small_tissue_mm2, "mm2 of tissue; shares are uncertain."),
         _below("faded", float(np.median(od[tissue.mask].mean(axis=1))), settings.min_density, "OD in the middle; stain is faint."),
