@@ -11,7 +11,7 @@ import typer
 
 from biopsy_analyzer.cli.analyze import analyze
 from biopsy_analyzer.cli.batch import batch
-from biopsy_analyzer.cli.environment import doctor, settings
+from biopsy_analyzer.cli.environment import doctor, sample, settings
 from biopsy_analyzer.cli.feed import dicom, fhir, schema
 from biopsy_analyzer.cli.report import report
 from biopsy_analyzer.cli.slides import info
@@ -28,6 +28,7 @@ for command in (
     batch,
     report,
     info,
+    sample,
     doctor,
     settings,
     schema,

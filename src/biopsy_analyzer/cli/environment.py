@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from biopsy_analyzer.cli.options import Device, DeviceOption, Json, ModelsOption, SettingsOption
 from biopsy_analyzer.errors import EnvironmentFault
@@ -19,6 +22,14 @@ def settings(file: SettingsOption = None, as_json: Json = False) -> None:
 
         chosen = load_settings(file) if file else Settings()
         write_out(json.dumps(chosen.model_dump(mode="json"), indent=2, allow_nan=False) if as_json else settings_toml(chosen))
+
+
+def sample(name: Annotated[str, typer.Argument(help="Which one.")] = "necrotizing") -> None:
+    """Print the path of a drawn slide that comes with the package, to try it on."""
+    with errors_in_one_line("sample", Path()):
+        from biopsy_analyzer.samples import sample_slide
+
+        write_out(str(sample_slide(name)))
 
 
 def doctor(device: DeviceOption = Device.auto, models: ModelsOption = None, as_json: Json = False) -> None:
