@@ -62,7 +62,8 @@ def test_the_wheel_holds_code_weights_and_a_sample(built: tuple[Path, Path]) -> 
 
 @pytest.mark.slow
 def test_the_sdist_holds_what_its_tests_need(built: tuple[Path, Path]) -> None:
-    names = {name.split("/", 1)[1] for name in tarfile.open(built[0]).getnames() if "/" in name}
+    with tarfile.open(built[0]) as sdist:
+        names = {name.split("/", 1)[1] for name in sdist.getnames() if "/" in name}
     assert {"LICENSE", "README.md", "CITATION.cff", "constraints.txt", "tests/test_package.py", "sample_slides/necrotizing.json"} <= names
 
 
