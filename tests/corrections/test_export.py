@@ -13,9 +13,7 @@ from biopsy_analyzer.corrections.export import export
 from biopsy_analyzer.report.labels import read_labels
 from biopsy_analyzer.report.saved import read_saved
 from biopsy_analyzer.report.scores_json import ScoresDocument
-
-from .conftest import centre, fibre_at
-from .test_journal import hashes
+from painted_result import centre, fibre_at, hashes
 
 
 def test_tables_scores_outlines_and_labels_agree(folder):

@@ -9,12 +9,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from biopsy_analyzer.corrections import Corrections
 from biopsy_analyzer.corrections.journal import Journal, standing
 from biopsy_analyzer.errors import OlderResult, OutputError, ResultError, UsageError
 from biopsy_analyzer.report.saved import read_saved
+from biopsy_analyzer.slide import open_slide
+from painted_result import hashes
 
 ENDLESS = """
 import sys
@@ -26,10 +30,6 @@ for number in range(100_000):
     corrections.set_state([1 + number % 80], states[number % 3])
     print(number + 1, flush=True)
 """
-
-
-def hashes(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != "corrections.jsonl"}
 
 
 def test_a_killed_process_loses_no_edit_that_it_confirmed(folder):
@@ -132,12 +132,13 @@ def test_scoring_anew_does_not_part_journal_and_result(folder):
 
 
 def test_another_slide_is_refused(folder, tmp_path, slide):
-    path = tmp_path / "other.png"
-    path.write_bytes(slide.path.read_bytes() + b"\0")
-    from biopsy_analyzer.slide import open_slide
-
-    with open_slide(path, um_per_px=0.5) as other, pytest.raises(UsageError, match="not the slide"):
+    cv2.imwrite(str(tmp_path / "other.png"), np.full((300, 400, 3), 200, np.uint8))
+    with (
+        open_slide(tmp_path / "other.png", um_per_px=0.5) as other,
+        pytest.raises(UsageError, match="400 x 300 px, but section was made on"),
+    ):
         Corrections.open(folder, slide=other)
+    assert Corrections.open(folder, slide=slide).fibres["eosin_od"].notna().all()
 
 
 def test_what_stands_after_undo_and_redo():

@@ -18,8 +18,7 @@ from biopsy_analyzer.measure.shape import measure_shape
 from biopsy_analyzer.score import score
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.tables import CLUSTERS, COLOUR, FIBRES, NUCLEI, SHAPE
-
-from .conftest import centre, fibre_at
+from painted_result import centre, fibre_at
 
 COUNTS = ["nuclei_count", "internal_nuclei_count", "macrophages_inside", "deepest_nucleus_um", "nuclear_fraction"]
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from biopsy_analyzer.cli.adapt import adapt
 from biopsy_analyzer.cli.analyze import analyze
 from biopsy_analyzer.cli.batch import batch
 from biopsy_analyzer.cli.environment import doctor, sample, settings
@@ -37,6 +38,7 @@ for command in (
     draw,
     train,
     evaluate,
+    adapt,
 ):
     app.command()(command)
 

@@ -71,9 +71,8 @@ def corrected_document(corrections: Corrections) -> dict[str, Any]:
 
 def _notes(corrections: Corrections) -> list[str]:
     """Warnings of the analysis that come from elsewhere than the scores (memory that ran out, say) and hold as before."""
-    saved = corrections.saved
-    own = corrections.scored(saved.fibres, saved.nuclei, saved.clusters, saved.document["quality"]["tissue_area_mm2"])
-    return [warning for warning in saved.document["warnings"] if warning not in own.warnings]
+    warnings = corrections.saved.document["warnings"]
+    return [warning for warning in warnings if warning not in corrections.machine_scores.warnings]
 
 
 def _rings(corrections: Corrections, kind: str, table: pd.DataFrame) -> list[np.ndarray]:

@@ -16,7 +16,9 @@ from biopsy_analyzer.segment.network import CHANNELS, Block, UNet, halo_px
 
 
 def folded(trained: UNet) -> UNet:
-    """The same function as `trained`, which is in eval mode, with each BatchNorm worked into its convolution."""
+    """The same function as `trained`, which is in eval mode, with each BatchNorm worked into its convolution; folded ones as they are."""
+    if not any(isinstance(module, nn.BatchNorm2d) for module in trained.modules()):
+        return trained.eval()
     result = UNet(trained.widths, trained.bottom, trained.outputs, folded=True)
     kept = {name: value for name, value in trained.state_dict().items() if name in result.state_dict()}
     result.load_state_dict(kept, strict=False)

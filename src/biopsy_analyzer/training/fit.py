@@ -132,7 +132,7 @@ class _Run:
     def train_step(self, done: float) -> float:
         """One step at `done` 0..1 of the run; returns the loss."""
         started = time.monotonic()
-        batch = _batch([self._sample(i) for i in range(self.batch_size)], self.device)
+        batch = stacked([self._sample(i) for i in range(self.batch_size)], self.device)
         rate = _PEAK_RATE * min(1, (self.step + 1) / _WARM_UP_STEPS) * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -176,7 +176,7 @@ class _Run:
         chosen = [held[int(i)] for i in np.linspace(0, len(held) - 1, min(len(held), _HELD_OUT_SAMPLES))]
         for start in range(0, len(chosen), self.batch_size):
             rows = enumerate(chosen[start : start + self.batch_size], start)
-            batch = _batch([self._held_out_sample(n, bank, row) for n, (bank, row) in rows], self.device)
+            batch = stacked([self._held_out_sample(n, bank, row) for n, (bank, row) in rows], self.device)
             with self.precision:
                 logits = self.average(batch.rgb.float())
             found = agreement(logits.float(), batch)
@@ -261,11 +261,15 @@ def _normalised(shares: Sequence[float] | None, banks: Sequence[Bank]) -> list[f
     return [share / sum(shares) for share in shares]
 
 
-def _batch(samples: Sequence[Sample], device: str) -> Batch:
-    def stacked(name: str) -> torch.Tensor:
+def stacked(samples: Sequence[Sample], device: str) -> Batch:
+    """Samples as one batch on `device`."""
+
+    def together(name: str) -> torch.Tensor:
         return torch.from_numpy(np.stack([getattr(sample, name) for sample in samples])).to(device)
 
-    return Batch(stacked("rgb").permute(0, 3, 1, 2), stacked("foreground"), stacked("depth"), stacked("classes").long(), stacked("weight"))
+    return Batch(
+        together("rgb").permute(0, 3, 1, 2), together("foreground"), together("depth"), together("classes").long(), together("weight")
+    )
 
 
 def _figures(sums: dict[str, Any]) -> dict[str, float]:

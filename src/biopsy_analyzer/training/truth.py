@@ -105,7 +105,7 @@ def draw_truth(
 def _read_truth(folder: Path, name: str, images: Path | None, um_per_px: float | None) -> Truth:
     annotation_path = folder / f"{name}.geojson"
     if annotation_path.is_file():
-        return _from_annotation(annotation_path, images, um_per_px)
+        return annotated_truth(annotation_path, images, um_per_px)
     facts = _facts(folder / f"{name}.json")
     image = _image_beside(folder, name)
     grid = _grid(image, um_per_px or facts.get("um_per_px"))
@@ -126,7 +126,11 @@ def _read_truth(folder: Path, name: str, images: Path | None, um_per_px: float |
     )
 
 
-def _from_annotation(path: Path, images: Path | None, um_per_px: float | None) -> Truth:
+def annotated_truth(path: Path, images: Path | None, um_per_px: float | None = None) -> Truth:
+    """The truth of one annotation file; its image lies beside it, or in `images` under the path that its source names.
+
+    UsageError for a damaged file, a missing image, and one of another size.
+    """
     annotation = read_annotations(path)
     source = annotation.source
     image = _image_beside(path.parent, path.stem, None if images is None else images / source.file)

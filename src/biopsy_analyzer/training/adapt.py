@@ -1,0 +1,125 @@
+"""Adapt the models to a laboratory: from its corrections to a folder of models with their own cards, before and after on held-out ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from biopsy_analyzer.classify.state_model import load_state_model, save_state_model
+from biopsy_analyzer.errors import UsageError
+from biopsy_analyzer.models import Models, default_folder, load_models
+from biopsy_analyzer.report.atomic import prepare_folder, write_bytes
+from biopsy_analyzer.settings import Settings
+from biopsy_analyzer.training.lessons import check_sources, outline_patches, read_calls
+from biopsy_analyzer.training.shift import shift_states
+
+REPORT = "adaptation.json"
+NOTE = (
+    "Measured on corrections held out of the fit, by the same reader, on the sections named: how well the models follow this reader, "
+    "no accuracy against experts. Research use only."
+)
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, steps done, steps in all)."""
+
+
+def adapt(
+    sources: list[Path],
+    out: Path,
+    *,
+    images: Path | None = None,
+    parent: Path | None = None,
+    fine_tune_minutes: float | None = None,
+    device: str = "auto",
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Write models adapted to corrections into `out` and return, and write there, adaptation.json.
+
+    sources            GeoJSON annotations, or result folders that hold corrections.jsonl;  images: where their images lie
+    parent             models to start from (None: those of this version); what is not changed is copied
+    fine_tune_minutes  also train the fibre network further, so long; None: only the state model is fitted again
+    Where held-out corrections are read no better than before, the parent's model is copied and the report says so.
+    UsageError: too few corrections, a source that is neither, or `out` being the parent's folder.
+    """
+    step = progress or (lambda stage, done, total: None)
+    parent = default_folder() if parent is None else parent
+    if out.resolve() == parent.resolve():
+        raise UsageError(f"{out}: holds the models to start from; give another folder with -o")
+    check_sources(sources, images)
+    models = load_models(parent, device)
+    step("states", 0, 1)
+    calls = read_calls(sources, images, models, settings or Settings())
+    states, found = shift_states(calls, load_state_model(parent / "states"))
+    step("states", 1, 1)
+    tuned, tuning = None, None
+    if fine_tune_minutes is not None:
+        tuned, tuning = _tuned(sources, images, models, fine_tune_minutes, step)
+
+    prepare_folder(out, last_file=REPORT)
+    for name in ("fibres", "nuclei", "states"):
+        shutil.copytree(parent / name, out / name, dirs_exist_ok=True)
+    digest = hashlib.sha256(calls.to_csv(index=False).encode()).hexdigest()
+    if not found["kept_parent"]:
+        _write_states(states, out, found, digest)
+    if tuned is not None and tuning is not None:
+        _write_fibres(tuned, models, parent, out, tuning, digest)
+    report = {
+        "intended_use": "research_use_only",
+        "note": NOTE,
+        "sources": [source.name for source in sources],
+        "corrections_sha256": digest,
+        "parent": {
+            name: json.loads((parent / name / "card.json").read_text(encoding="utf-8"))["sha256"] for name in ("fibres", "nuclei", "states")
+        },
+        "states": found,
+        "fibres": tuning,
+    }
+    write_bytes(out / REPORT, (json.dumps(report, indent=2, allow_nan=False) + "\n").encode())
+    return report
+
+
+def _tuned(sources: list[Path], images: Path | None, models: Models, minutes: float, step: Progress) -> tuple[Any, dict[str, Any]]:
+    from biopsy_analyzer.training.fine_tune import fine_tune
+
+    patches = list(outline_patches(sources, images))
+    return fine_tune(models.fibres, patches, minutes, progress=lambda done: step("fine-tune", int(done * 100), 100))
+
+
+def _write_states(states: Any, out: Path, found: dict[str, Any], digest: str) -> None:
+    """The shifted model with a card of its own, which names its parent."""
+    parent = states.card
+    card = {
+        "name": parent["name"],
+        "version": _version(parent["version"], digest),
+        "kind": parent.get("kind"),
+        "licence": parent.get("licence"),
+        "parent": {name: parent.get(name) for name in ("version", "sha256", "data", "temperature", "metrics")},
+        "data": {"corrections_sha256": digest, **found["fibres"]},
+        "adaptation": {name: found[name] for name in ("chosen", "held_out", "why")},
+    }
+    model = states.__class__(states.features, states.center, states.scale, states.below, states.above, states.intercept, card)
+    save_state_model(model, out / "states")
+
+
+def _write_fibres(tuned: Any, models: Models, parent: Path, out: Path, tuning: dict[str, Any], digest: str) -> None:
+    from biopsy_analyzer.training.export import write_model
+
+    card = json.loads((parent / "fibres" / "card.json").read_text(encoding="utf-8"))
+    about = {
+        "version": _version(card["version"], digest),
+        "licence": card.get("licence"),
+        "sources": [*card.get("sources", []), "a laboratory's own corrections"],
+        "parent": {name: card.get(name) for name in ("version", "sha256", "data", "training", "metrics")},
+        "data": {"corrections_sha256": digest, **tuning["patches"]},
+        "training": tuning["training"],
+        "metrics": tuning["held_out"],
+    }
+    write_model(tuned.cpu(), "fibres", models.fibres.um_per_px, out / "fibres", about)
+
+
+def _version(parent: str, digest: str) -> str:
+    return f"{parent}+adapted.{digest[:8]}"

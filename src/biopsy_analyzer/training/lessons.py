@@ -1,0 +1,137 @@
+"""What a laboratory's corrections teach: calls of fibres from annotations and corrected results, and outlines as patches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from biopsy_analyzer.classify.features import state_features
+from biopsy_analyzer.corrections import Corrections
+from biopsy_analyzer.corrections.journal import NAME
+from biopsy_analyzer.corrections.outline import filled
+from biopsy_analyzer.errors import UsageError
+from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.models import Models
+from biopsy_analyzer.report.result import Labels
+from biopsy_analyzer.settings import Settings
+from biopsy_analyzer.slide import Slide, open_slide
+from biopsy_analyzer.tables import FIBRE_STATES
+from biopsy_analyzer.training.annotations import PATCH_PX, annotated_patches
+from biopsy_analyzer.training.banks import BANK_UM_PER_PX
+from biopsy_analyzer.training.judge import onto
+from biopsy_analyzer.training.state_tables import collect_states
+from biopsy_analyzer.training.targets import UNKNOWN
+from biopsy_analyzer.training.truth import annotated_truth
+
+OUTLINE_EDITS = ("split", "merge", "redraw", "draw", "delete")
+"""Edits after which a reader has seen to the outlines around."""
+
+
+def check_sources(sources: list[Path], images: Path | None) -> None:
+    """UsageError for a source that is neither an annotation file nor a corrected result, or for no source."""
+    if not sources:
+        raise UsageError("nothing to learn from; wanted GeoJSON annotations or corrected result folders")
+    for source in sources:
+        if source.suffix.lower() == ".geojson" and source.is_file():
+            annotated_truth(source, images)
+        elif not (source / NAME).is_file():
+            raise UsageError(f"{source}: neither a GeoJSON annotation nor a result folder with {NAME}; correct it in napari first")
+
+
+def read_calls(sources: list[Path], images: Path | None, models: Models, settings: Settings) -> pd.DataFrame:
+    """The table for `shift_states` from annotations (.geojson) and corrected result folders.
+
+    Annotated images are analysed with `models` (`models.states` is not used). Of a corrected result the reader's calls are taken as
+    decided, and the other assessable fibres, outside of regions marked unassessable, as left as called.
+    """
+    parts = []
+    for source in sources:
+        if source.suffix.lower() == ".geojson":
+            truth = annotated_truth(source, images)
+            if truth.teach_states and not truth.held_out:
+                parts.append(collect_states([truth], models, settings).assign(decided=True))
+        else:
+            parts.append(_calls_of_result(source))
+    if not parts:
+        raise UsageError("all annotations are held out, or don't teach states; give some that may be learned from")
+    return pd.concat(parts, ignore_index=True)
+
+
+def _calls_of_result(folder: Path) -> pd.DataFrame:
+    corrections = Corrections.open(folder)
+    fibres = corrections.fibres
+    decided = fibres["fibre_id"].isin(_decided(corrections.edits)).to_numpy()
+    known = fibres["assessable"].to_numpy()
+    truth = np.where(known, fibres["state"].to_numpy(dtype=object), "")
+    return state_features(fibres).assign(section=folder.name, truth=truth, real=True, decided=decided)[known]
+
+
+def _decided(edits: list[dict[str, Any]]) -> set[int]:
+    """Fibres whose state a reader told."""
+    called = {fibre for line in edits if line["edit"] == "state" for fibre in line["fibres"]}
+    return called | {fibre for line in edits if line["edit"] == "draw" for fibre in line["made"]}
+
+
+def outline_patches(sources: list[Path], images: Path | None) -> Iterator[dict[str, np.ndarray]]:
+    """Patches with corrected outlines, as `annotations.write_bank` takes them: the annotated regions, and windows around edited fibres.
+
+    In a window of a corrected result all outlines count as seen; regions marked unassessable are ignored. UsageError where the image of
+    a source is not in `images`.
+    """
+    for source in sources:
+        if source.suffix.lower() == ".geojson":
+            truth = annotated_truth(source, images)
+            root = images if images is not None else truth.image.parent
+            yield from annotated_patches([source], root)
+        else:
+            yield from _windows_of_result(source, images)
+
+
+def _windows_of_result(folder: Path, images: Path | None) -> Iterator[dict[str, np.ndarray]]:
+    corrections = Corrections.open(folder)
+    places = _edited_places(corrections)
+    if not len(places):
+        return
+    facts = corrections.saved.document["slide"]
+    path = (images or folder) / facts["file_name"]
+    if not path.is_file():
+        raise UsageError(f"{path}: the slide of {folder.name} is not there; name its folder with --images")
+    size = PATCH_PX * BANK_UM_PER_PX
+    with open_slide(path, um_per_px=facts["um_per_px"]) as slide:
+        for y, x in np.unique(np.floor(places / size).astype(int), axis=0):
+            yield _window(corrections, slide, PixelGrid((PATCH_PX, PATCH_PX), BANK_UM_PER_PX, (y * size, x * size)))
+
+
+def _edited_places(corrections: Corrections) -> np.ndarray:
+    """Where outlines were edited, (n, 2) um."""
+    places = []
+    machine = corrections.saved.fibres.set_index("fibre_id")[["y_um", "x_um"]]
+    for line in corrections.edits:
+        if line["edit"] in OUTLINE_EDITS:
+            drawn = line.get("ring_um") or line.get("line_um")
+            known = [i for i in line.get("fibres", []) if i in machine.index]
+            places += [np.mean(drawn, axis=0)] if drawn else list(machine.loc[known].to_numpy())
+    return np.array(places).reshape(-1, 2)
+
+
+def _window(corrections: Corrections, slide: Slide, grid: PixelGrid) -> dict[str, np.ndarray]:
+    labels = corrections.labels["fibres"]
+    box = labels.around(grid.to_um(np.array([[0, 0], grid.shape])))
+    local = onto(Labels(labels.read(box), labels.grid_of(box)), grid)
+    ids = np.unique(np.append(local, 0))
+    fibres = np.searchsorted(ids, local).astype(np.uint16)
+    decided = _decided(corrections.edits)
+    state = corrections.fibres.set_index("fibre_id")["state"]
+    codes = [FIBRE_STATES.index(state[i]) + 1 if i in decided else UNKNOWN for i in ids[1:]]
+    states = np.array([0, *codes], np.uint8)[fibres]
+    regions = [np.array(line["ring_um"]) for line in corrections.edits if line["edit"] == "unassessable"]
+    ignore = np.zeros(grid.shape, bool)
+    for ring in regions:
+        ignore |= filled(grid.to_px(ring), grid.shape)
+    nothing = np.zeros(grid.shape, np.uint16)
+    kinds = np.full(grid.shape, UNKNOWN, np.uint8)
+    return {"rgb": slide.read(grid), "fibres": fibres, "states": states, "nuclei": nothing, "kinds": kinds, "ignore": ignore}

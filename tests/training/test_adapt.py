@@ -1,0 +1,133 @@
+"""Adaptation to corrections of a really analysed section, by the command line and as a function."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from biopsy_analyzer.classify.state_model import load_state_model
+from biopsy_analyzer.cli import app
+from biopsy_analyzer.corrections import Corrections
+from biopsy_analyzer.models import default_folder, load_models
+from biopsy_analyzer.settings import Settings
+from biopsy_analyzer.training import fine_tune as tuning
+from biopsy_analyzer.training.export import folded
+from biopsy_analyzer.training.lessons import outline_patches, read_calls
+from biopsy_analyzer.training.truth import draw_truth
+from painted_result import analyse_painted, centre, fibre_at
+
+
+@pytest.fixture(scope="module")
+def analysed(tmp_path_factory):
+    return analyse_painted(tmp_path_factory.mktemp("analysed"))
+
+
+@pytest.fixture
+def folder(analysed, tmp_path):
+    return Path(shutil.copytree(analysed[1], tmp_path / "section"))
+
+
+def test_calls_of_a_reader_become_a_model_with_its_own_card(folder, tmp_path):
+    """A reader who calls ordinary pink fibres regenerating throughout: wrong, but surely not what the parent says."""
+    corrections = Corrections.open(folder)
+    for number in (*range(0, 10), *range(14, 38)):
+        corrections.set_state([fibre_at(corrections, number)], "regenerating")
+    out = tmp_path / "models"
+    done = CliRunner().invoke(app, ["adapt", str(folder), "-o", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "adapted" in done.output
+    report = json.loads((out / "adaptation.json").read_text())
+    assert report["states"]["fibres"]["decided"]["regenerating"] == 34
+    assert report["fibres"] is None
+    change = report["states"]["held_out"]["log_loss_change"]
+    assert change["value"] < 0
+    models, parent = load_models(out), default_folder()
+    assert models.states.card["parent"]["sha256"] == load_state_model(parent / "states").card["sha256"] == report["parent"]["states"]
+    assert models.states.card["version"].startswith(load_state_model(parent / "states").card["version"] + "+adapted.")
+    calls = read_calls([folder], None, models, Settings())
+    decided = calls[calls["decided"]]
+    before, after = (np.log(model.predict(decided)[:, 3]).mean() for model in (load_state_model(parent / "states"), models.states))
+    assert after > before + 0.3
+    for kind in ("fibres", "nuclei"):
+        assert (out / kind / "weights.safetensors").read_bytes() == (parent / kind / "weights.safetensors").read_bytes()
+
+
+def test_too_few_corrections_are_said_in_one_line(folder, tmp_path):
+    corrections = Corrections.open(folder)
+    corrections.set_state([fibre_at(corrections, 1)], "necrotic")
+    done = CliRunner().invoke(app, ["adapt", str(folder), "-o", str(tmp_path / "models")])
+    assert done.exit_code == 2
+    assert "too few corrections: 1 fibres called by a reader" in done.stderr
+    assert not (tmp_path / "models" / "states").exists()
+
+
+@pytest.mark.parametrize(("given", "said"), [("nothing.geojson", "neither"), ("", "neither")])
+def test_what_holds_no_corrections_is_refused(folder, tmp_path, given, said):
+    done = CliRunner().invoke(app, ["adapt", str(folder / given), "-o", str(tmp_path / "models")])
+    assert done.exit_code == 2
+    assert said in done.stderr
+
+
+def test_the_parents_folder_is_not_written_over(folder):
+    done = CliRunner().invoke(app, ["adapt", str(folder), "-o", str(default_folder())])
+    assert done.exit_code == 2
+    assert "start from" in done.stderr
+
+
+def test_windows_around_edited_outlines(analysed, folder):
+    corrections = Corrections.open(folder)
+    corrections.split(fibre_at(corrections, 20), centre(20) + np.array([[-40.0, 0], [40, 0]]))
+    corrections.draw(centre(0) - 35 + np.array([[0.0, 0], [0, 12], [12, 12], [12, 0]]), "necrotic")
+    corrections.mark_unassessable(centre(0) + 15 * np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]]))
+    (patch,) = outline_patches([folder], analysed[0].parent)
+    assert patch["rgb"].shape == (512, 512, 3)
+    found = np.unique(patch["fibres"])
+    assert found[0] == 0
+    assert len(found) == patch["fibres"].max() + 1
+    at = tuple(2 * (centre(20) + np.array([-8, 8])).astype(int))
+    assert patch["states"][at] == 255  # cut, its state not told
+    assert sorted(np.unique(patch["states"])) == [0, 2, 255]  # the drawn one is necrotic
+    assert patch["ignore"][tuple((centre(0) * 2).astype(int))]
+    assert patch["ignore"].mean() == pytest.approx((60 / 512) ** 2, rel=0.1)
+
+
+def test_a_network_is_trained_further_and_judged_on_what_it_did_not_see(tmp_path, monkeypatch):
+    monkeypatch.setattr(tuning, "DRAWN_PATCHES", 2)
+    monkeypatch.setattr(tuning, "DRAWN_SECTIONS", 1)
+    parent = load_models(device="cpu").fibres
+    patches = []
+    for number in range(4):
+        truth = draw_truth("clean", number, tmp_path, seed=100, shape_px=(512, 512))
+        rgb = cv2.imread(str(truth.image))[..., ::-1]
+        nothing = np.zeros((512, 512), np.uint16)
+        codes = np.where(truth.fibres > 0, 255, 0).astype(np.uint8)
+        fibres = truth.fibres.astype(np.uint16)
+        patches.append(
+            {
+                "rgb": rgb,
+                "fibres": fibres,
+                "states": codes,
+                "nuclei": nothing,
+                "kinds": nothing.astype(np.uint8) + 255,
+                "ignore": truth.ignore,
+            }
+        )
+    before = {name: value.clone() for name, value in parent.module.state_dict().items()}
+    module, report = tuning.fine_tune(parent, patches, minutes=0.02)
+    assert all(bool((value == before[name]).all()) for name, value in parent.module.state_dict().items())  # the parent is as it was
+    assert report["training"]["steps"] >= 1
+    assert report["patches"] == {"taught": 3, "held_out": 1, "drawn": 2}
+    figures = report["held_out"]
+    assert 0.5 < figures["before"]["corrected"]["f1_50"]["value"] <= 1
+    assert abs(figures["after"]["drawn"]["f1_50"]["value"] - figures["before"]["drawn"]["f1_50"]["value"]) < 0.2
+    assert (module is None) == report["kept_parent"]
+    if module is not None:
+        assert folded(module) is module
+    with pytest.raises(Exception, match="wanted at least 4"):
+        tuning.fine_tune(parent, patches[:3], minutes=0.02)
