@@ -11,6 +11,7 @@ import pandas as pd
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.report.result import Crop, CropKind
 from biopsy_analyzer.report.shown import fibre_class
+from biopsy_analyzer.score.model import Evidence
 from biopsy_analyzer.slide import Slide
 from biopsy_analyzer.tables import FIBRE_STATES
 
@@ -25,11 +26,13 @@ FIBRES_WIDE = 2.5  # that edge over the fibres' median length
 ROOM = 1.25  # window over object, for those that are larger
 
 
-def choose_crops(fibres: pd.DataFrame, nuclei: pd.DataFrame, clusters: pd.DataFrame) -> list[tuple[CropKind, int]]:
+def choose_crops(
+    fibres: pd.DataFrame, nuclei: pd.DataFrame, clusters: pd.DataFrame, evidence: Iterable[Evidence] = ()
+) -> list[tuple[CropKind, int]]:
     """The objects to show, each once: (kind, id).
 
     Of each fibre state and each type of cell that matters the surest calls and the least sure ones, ties by id, fibres that the image cuts
-    last; some unassessable fibres; the largest clusters. At most 50, and none for empty tables.
+    last; some unassessable fibres; the largest clusters; two objects of each evidence item. Some 80 at most, none for empty tables.
     """
     classes = fibre_class(fibres)
     chosen: list[tuple[CropKind, int]] = []
@@ -42,7 +45,16 @@ def choose_crops(fibres: pd.DataFrame, nuclei: pd.DataFrame, clusters: pd.DataFr
         of_type = nuclei[nuclei["type"] == cell].sort_values(["touches_border", "probability", "nucleus_id"], ascending=[True, False, True])
         chosen += [("nucleus", number) for number in _both_ends(of_type, "nucleus_id")]
     largest = clusters.sort_values(["cells", "cluster_id"], ascending=[False, True])["cluster_id"].head(CLUSTERS)
-    return [*chosen, *(("cluster", number) for number in largest.tolist())]
+    chosen += [("cluster", number) for number in largest.tolist()]
+    tables = {"fibre": fibres, "nucleus": nuclei, "cluster": clusters}
+    for objects in (item.objects for item in evidence if item.objects and item.objects.ids):
+        table, id_column = tables[objects.kind], f"{objects.kind}_id"
+        rests_on = table[table[id_column].isin(objects.ids)]
+        if "touches_border" in rests_on and not rests_on["touches_border"].all():
+            rests_on = rests_on[~rests_on["touches_border"]]
+        ranked = rests_on.sort_values(["probability", id_column], ascending=[False, True])[id_column]
+        chosen += [(objects.kind, int(ranked.iloc[place])) for place in (0, -1)]  # the surest, the least sure
+    return list(dict.fromkeys(chosen))
 
 
 def _both_ends(ranked: pd.DataFrame, id_column: str) -> list[int]:
@@ -52,9 +64,11 @@ def _both_ends(ranked: pd.DataFrame, id_column: str) -> list[int]:
     return [*first[id_column].tolist(), *rest[id_column].head(PER_END).tolist()]
 
 
-def cut_crops(slide: Slide, fibres: pd.DataFrame, nuclei: pd.DataFrame, clusters: pd.DataFrame) -> tuple[Crop, ...]:
+def cut_crops(
+    slide: Slide, fibres: pd.DataFrame, nuclei: pd.DataFrame, clusters: pd.DataFrame, evidence: Iterable[Evidence] = ()
+) -> tuple[Crop, ...]:
     """Read what `choose_crops` names from the slide: windows of 256 px at most, never finer than the slide; white beyond its edge."""
-    chosen = choose_crops(fibres, nuclei, clusters)
+    chosen = choose_crops(fibres, nuclei, clusters, evidence)
     windows = _windows(chosen, fibres, nuclei, slide.um_per_px)
     return tuple(Crop(kind, number, slide.read(grid), grid) for (kind, number), grid in zip(chosen, windows, strict=True))
 

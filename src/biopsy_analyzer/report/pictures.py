@@ -19,6 +19,7 @@ from biopsy_analyzer.report.atomic import write_bytes
 from biopsy_analyzer.report.crops import cut_crops
 from biopsy_analyzer.report.result import Crop, Picture
 from biopsy_analyzer.report.saved import Saved
+from biopsy_analyzer.score.model import Evidence
 from biopsy_analyzer.settings import TissueSettings
 from biopsy_analyzer.slide import Slide
 from biopsy_analyzer.tissue.mask import find_tissue
@@ -84,7 +85,8 @@ def take_pictures(slide: Slide, saved: Saved) -> None:
         wanted = saved.document["slide"]["file_name"]
         raise UsageError(f"{slide.file_name} is not the slide of {saved.folder}: their SHA-256 differ. Give {wanted}")
     grid = picture_grid(slide.grid(), find_tissue(slide, TissueSettings(**saved.document["settings"]["tissue"])))
-    crops = cut_crops(slide, saved.fibres, saved.nuclei, saved.clusters)
+    evidence = [Evidence.model_validate(item) for item in saved.document["evidence"] or ()]
+    crops = cut_crops(slide, saved.fibres, saved.nuclei, saved.clusters, evidence)
     write_pictures(compress(Picture(slide.read(grid), grid), crops), saved.folder)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -22,38 +23,35 @@ UNITS_PER_UM = 5
 MARK_UM = 1.6
 
 
-def closeup_groups(material: Material) -> list[dict[str, Any]]:
-    """A group for each class that has close-ups, in the order of `CLASSES`.
+def closeups(material: Material) -> list[dict[str, Any]]:
+    """Every close-up whose object is still there, under the class that the tables say now.
 
-    An object stands under the class that the tables say now, which after corrections may not be that for which it was cut.
+    After corrections that may not be the class for which it was cut.
     """
     tables = {
         "fibre": material.fibres.assign(shown=fibre_class(material.fibres)).set_index("fibre_id"),
         "nucleus": material.nuclei.assign(shown=material.nuclei["type"]).set_index("nucleus_id"),
         "cluster": material.clusters.assign(shown="cluster").set_index("cluster_id"),
     }
-    members: dict[str, list[dict[str, Any]]] = {name: [] for name in CLASSES}
-    for shot in material.shots[1:]:
-        if shot.id in tables[shot.kind].index:  # corrections may have taken it away
-            row = tables[shot.kind].loc[shot.id]
-            if row["shown"] in members:
-                members[row["shown"]].append(_closeup(material, shot, row))
-    return [
-        {"key": name, "title": title, "total": _total(tables, name), "closeups": _ranked(name, members[name])}
-        for name, title in CLASSES.items()
-        if members[name]
-    ]
+    here = [shot for shot in material.shots[1:] if shot.id in tables[shot.kind].index]
+    return [_closeup(material, shot, tables[shot.kind].loc[shot.id]) for shot in here]
 
 
-def _total(tables: dict[str, pd.DataFrame], name: str) -> int:
-    return sum(int((table["shown"] == name).sum()) for table in tables.values())
+def closeup_groups(material: Material, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A group for each class that has close-ups, in the order of `CLASSES`: the surest calls, then the least sure."""
+    totals = Counter([*fibre_class(material.fibres), *material.nuclei["type"]])
+    totals["cluster"] = len(material.clusters)
+    groups = [(name, _ends(name, [closeup for closeup in found if closeup["shown"] == name])) for name in CLASSES]
+    return [{"key": name, "title": CLASSES[name], "total": totals[name], "closeups": members} for name, members in groups if members]
 
 
-def _ranked(name: str, closeups: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The surest first, then the least sure, each told which it is; what was not called, and clusters, have no such ends."""
-    ordered = sorted(closeups, key=lambda c: (-c["probability"], c["id"]))
-    ends = name not in ("unassessable", "cluster")
-    return [{**closeup, "end": ("surest" if place < PER_END else "least sure") if ends else ""} for place, closeup in enumerate(ordered)]
+def _ends(name: str, members: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those at both ends of sureness, each told at which; what was not called, and clusters, are shown as they come."""
+    ordered = sorted(members, key=lambda closeup: (-closeup["probability"], closeup["id"]))
+    if name in ("unassessable", "cluster"):
+        return [{**closeup, "end": ""} for closeup in ordered[: 2 * PER_END]]
+    surest, rest = ordered[:PER_END], ordered[PER_END:][-PER_END:]
+    return [*({**closeup, "end": "surest"} for closeup in surest), *({**closeup, "end": "least sure"} for closeup in rest)]
 
 
 def _closeup(material: Material, shot: Shot, row: pd.Series) -> dict[str, Any]:
@@ -65,6 +63,7 @@ def _closeup(material: Material, shot: Shot, row: pd.Series) -> dict[str, Any]:
         "key": f"{shot.kind}-{shot.id}",
         "title": f"{shot.kind} {shot.id}",
         "id": shot.id,
+        "shown": row["shown"],
         "class": name,
         "uri": data_uri(shot.jpeg, "jpeg"),
         "view": round(edge_um * UNITS_PER_UM),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from biopsy_analyzer.report.html.closeups import closeup_groups
+from biopsy_analyzer.report.html.closeups import closeup_groups, closeups
 from biopsy_analyzer.report.html.figures import axis_figure, size_figure
 from biopsy_analyzer.report.html.maps import density_maps, ramp_css
 from biopsy_analyzer.report.html.material import Material
@@ -22,7 +22,7 @@ def slide_page(material: Material) -> bytes:
     """report.html: one file without requests to anywhere; the same material gives the same bytes."""
     document = material.document
     refused = document["status"] == "refused"
-    groups = closeup_groups(material)
+    found = closeups(material)
     return render(
         "slide.html.j2",
         document=document,
@@ -32,11 +32,12 @@ def slide_page(material: Material) -> bytes:
         axes=[] if refused else [_axis(document, name) for name in ("necrosis", "regeneration", "inflammation")],
         balance=None if refused else _balance(document),
         section=section_figure(material),
-        groups=groups,
+        closeups=found,
+        groups=closeup_groups(material, found),
         sizes=None if refused else size_figure(material.fibres),
         maps=density_maps(material),
         ramp=ramp_css(),
-        evidence=_evidence(document, {closeup["key"] for group in groups for closeup in group["closeups"]}),
+        evidence=_evidence(document, {closeup["key"] for closeup in found}),
         recorded=bool(document.get("evidence")),
         corrections=document.get("corrections"),
         stages=document.get("stages"),
@@ -92,7 +93,7 @@ def _evidence(document: dict[str, Any], closeups: set[str]) -> dict[str, list[di
     for item in document.get("evidence") or ():
         objects = item["objects"] or {"kind": "", "count": 0, "ids": ()}
         keys = [(f"{objects['kind']}-{number}", f"{objects['kind']} {number}") for number in objects["ids"]]
-        kind = "percent" if (item["unit"] or "").startswith("share") else "number"
+        kind = "percent" if "share" in item["unit"] else "number"
         by_state[item["state"]].append(
             {
                 **item,
