@@ -3,8 +3,8 @@
     biopsy-analyzer batch SLIDES -o OUT
     python examples/consumer/combine.py OUT/feed.jsonl cases.csv
 
-prints a JSON line for each section: whether it may be used and why not, which findings of published criteria are present, absent or can't be
-told, and what they amount to together with creatine kinase, antibodies and weakness. A third answer, "can't be said", is kept apart from "no".
+prints a JSON line for each section: whether it may be used and why not, which findings of published criteria are present, absent or can't
+be told, and what they amount to together with creatine kinase, antibodies and weakness. "Can't be said" is an answer of its own, not "no".
 It is an example of how to read the feed with care. It is no classifier, was validated on nothing, and must not be used on patients.
 """
 
