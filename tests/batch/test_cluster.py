@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from biopsy_analyzer.batch import cluster
 from biopsy_analyzer.batch.cluster import ClusterError, analyse_on_worker, check_address, run_on_cluster
 from biopsy_analyzer.batch.job import Job, Options, outcome_of, to_line
 from biopsy_analyzer.batch.local import run_locally
@@ -39,10 +40,10 @@ def address() -> Iterator[str]:
     with (
         warnings.catch_warnings(),
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, protocol="tcp", silence_logs=50
-        ) as cluster,
+            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", protocol="tcp", silence_logs=50
+        ) as started,
     ):
-        yield cluster.scheduler_address
+        yield started.scheduler_address
 
 
 def test_results_and_tables_are_those_of_this_machine(address: str, painted: Path, models: Path, tmp_path: Path) -> None:
@@ -70,7 +71,10 @@ def test_results_and_tables_are_those_of_this_machine(address: str, painted: Pat
 
 
 def test_what_passes_through_the_scheduler_is_small(models: Path, tmp_path: Path) -> None:
-    answer = analyse_on_worker(to_line(Job(tmp_path / "missing.svs", "missing")), to_line(Options(tmp_path, models)))
+    options = to_line(Options(tmp_path, models))
+    answer = analyse_on_worker(to_line(Job(tmp_path / "missing.svs", "missing")), options)
+    (waiting,) = cluster._idle.pop(options)
+    waiting.stop()
     assert outcome_of(answer).exit_code == 3
     assert len(answer) < 1000
     assert json.loads(answer)["error"].startswith("can't be found")

@@ -69,7 +69,8 @@ def run_on_cluster(jobs: Sequence[Job], options: Options, address: str) -> Itera
             jobs_of.update(new)
             return list(new)
 
-        running = as_completed(submit(IN_FLIGHT * threads), raise_errors=False)
+        with client.as_current():
+            running = as_completed(submit(IN_FLIGHT * threads), raise_errors=False)
         for future in running:
             yield _outcome(future, jobs_of.pop(future))
             running.update(submit(1))

@@ -72,7 +72,8 @@ def run_batch(jobs: Sequence[Job], options: Options, execute: Execute, tell: Cal
         left = [again for job in jobs if (again := _left_to_do(job, journal.get(job, work.of(job)), out, ended, tell))]
         write_feed(out, ended.feed)
         try:
-            _do(left, options, execute, journal, work, ended, tell)
+            if left:
+                _do(left, options, execute, journal, work, ended, tell)
             in_order = [job.id for job in jobs if job.id in ended.rows]
             if ended.feed != in_order:
                 write_feed(out, in_order)

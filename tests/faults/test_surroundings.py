@@ -1,0 +1,80 @@
+"""What surrounds an analysis (machine, network, names in the slide) changes no byte of its result."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tifffile
+
+import biopsy_analyzer
+from sections import paint
+from tiny_models import write_tiny_models
+
+CANARY = "Zyxw^Patientname"
+APERIO = f"Aperio Image Library v12.0.15\r\n|AppMag = 20|MPP = 0.5000|Patient = {CANARY}|Label = {CANARY}"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A read-only folder with an SVS that names its patient, models, and its result as this machine makes it."""
+    folder = tmp_path_factory.mktemp("lab")
+    write_tiny_models(folder / "models")
+    (folder / "in").mkdir()
+    with tifffile.TiffWriter(folder / "in" / "a.svs") as writer:
+        rgb = paint(2, 3, {}, []).rgb
+        writer.write(rgb, tile=(128, 128), photometric="rgb", compression="jpeg", description=APERIO, metadata=None, software=CANARY)
+        label = rgb[:64, :64]
+        writer.write(label, photometric="rgb", description=f"label {CANARY}", metadata=None)
+    (folder / "in" / "a.svs").chmod(0o444)
+    (folder / "in").chmod(0o555)
+    analyse(folder, "undisturbed")
+    return folder
+
+
+def analyse(folder: Path, out: str, *before: str, **environment: str) -> None:
+    command = [*before, sys.executable, "-m", "biopsy_analyzer", "batch", "in", "--models", "models", "-o", out, "--workers", "1"]
+    known = {**os.environ, "PYTHONPATH": str(Path(biopsy_analyzer.__file__).parents[1]), **environment}
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, env=known)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert CANARY not in done.stdout
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    inside = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".log")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in inside}
+
+
+@pytest.mark.fault(19, 31)
+def test_the_patient_is_in_no_file_and_the_slide_as_it_was(lab: Path) -> None:
+    files = [path for path in (lab / "undisturbed").rglob("*") if path.is_file()]
+    assert {"scores.json", "report.html", "overlay.png", "summary.csv", "journal.jsonl"} <= {path.name for path in files}
+    assert CANARY.encode() in (lab / "in" / "a.svs").read_bytes()
+    assert not [path for path in files if CANARY.encode() in path.read_bytes() or b"Zyxw" in path.read_bytes()]
+    assert os.listdir(lab / "in") == ["a.svs"]
+
+
+@pytest.mark.fault(38)
+def test_locale_time_zone_and_hash_seed_change_nothing(lab: Path) -> None:
+    analyse(lab, "elsewhere", LC_ALL="tr_TR.UTF-8", LANG="tr_TR.UTF-8", TZ="Asia/Kathmandu", PYTHONHASHSEED="7")
+    assert contents(lab / "elsewhere") == contents(lab / "undisturbed")
+
+
+def _without_network() -> list[str]:
+    """The start of a command that has no network; empty where this machine does not let one be taken away."""
+    tool = shutil.which("unshare")
+    for options in ("-rn", "-n"):
+        if tool and subprocess.run([tool, options, "true"], capture_output=True).returncode == 0:
+            return [tool, options]
+    return []
+
+
+@pytest.mark.fault(35)
+def test_everything_works_without_a_network(lab: Path) -> None:
+    before = _without_network()
+    if not before:
+        pytest.skip("no network namespaces here")
+    analyse(lab, "offline", *before)
+    assert contents(lab / "offline") == contents(lab / "undisturbed")
