@@ -36,7 +36,7 @@ def test_the_contract(result: Result, tmp_path: Path) -> None:
     assert document["models"] == [{"name": "fibres", "version": "1", "sha256": "cd" * 32, "precision": None}]
     assert document["quality"] == {
         "tissue_area_mm2": 0.0125,
-        "flags": [{"code": "small", "value": 0.0125, "threshold": 0.1, "message": "little tissue"}],
+        "flags": [{"code": "small", "value": 0.0125, "threshold": 0.1, "message": "little tissue", "boxes_um": []}],
     }
     assert document["settings"]["classify"]["internal_depth_um"] == 5.0
     assert document["software"].keys() >= {"python", "biopsy-analyzer", "numpy", "torch"}
