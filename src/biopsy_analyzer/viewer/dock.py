@@ -8,6 +8,8 @@ import napari
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 
+from biopsy_analyzer.viewer.blind import BlindWidget
+from biopsy_analyzer.viewer.correct import CorrectWidget
 from biopsy_analyzer.viewer.export_tab import ExportTab
 from biopsy_analyzer.viewer.fibres_tab import FibresTab
 from biopsy_analyzer.viewer.legend import Legend
@@ -16,7 +18,7 @@ from biopsy_analyzer.viewer.scores_tab import ScoresTab
 from biopsy_analyzer.viewer.session import Session
 from biopsy_analyzer.viewer.workspace import Workspace
 
-TABS = (RunTab, ScoresTab, FibresTab, ExportTab)
+TABS = (RunTab, ScoresTab, FibresTab, CorrectWidget, ExportTab, BlindWidget)
 _LEAST_WIDTH_PX = 440
 
 

@@ -39,12 +39,14 @@ def slide_layer(slide: Slide) -> LayerData:
 
 
 def result_layers(session: Session) -> list[LayerData]:
-    """Fibres, nuclei and clusters of a session, in this order from below."""
+    """Fibres, nuclei, clusters and, where there are any, quality flags of a session, in this order from below."""
     own = {"metadata": {OWN: session}}
+    flags = flag_boxes(session)
     return [
         (fibre_levels(session), {**placed(session.labels["fibres"].grids[0]), **fibre_look(), **own, "name": "fibres"}, "labels"),
         (nucleus_points(session), {**nucleus_look(session.nuclei), **own, "name": "nuclei"}, "points"),
         (*cluster_vectors(session, own | {"name": "clusters"}), "vectors"),
+        *([(flags[0], {**flags[1], **own, "name": "quality"}, "shapes")] if flags[0] else []),
     ]
 
 
@@ -84,6 +86,22 @@ def cluster_vectors(session: Session, facts: dict[str, Any]) -> tuple[np.ndarray
     kinds = np.array([rgba(CLUSTER_COLOURS[kind]) for kind in session.clusters["kind"]]).reshape(-1, 4)
     colour = np.repeat(kinds, [len(ring) for ring in rings], axis=0)
     return sides(rings), {**facts, **line_look(colour, 2.0)}
+
+
+def flag_boxes(session: Session) -> tuple[list[np.ndarray], dict[str, Any]]:
+    """Where faults of the section lie: rectangles, corners (4, 2) in um, that bear the flag's name. Some dozens at most."""
+    boxes = [(flag["code"], box) for flag in session.document["quality"]["flags"] for box in flag.get("boxes_um", ())]
+    corners = [np.array([(top, left), (top, right), (bottom, right), (bottom, left)]) for _, (top, left, bottom, right) in boxes]
+    look = {
+        "shape_type": "rectangle",
+        "face_color": "transparent",
+        "edge_color": "magenta",
+        "edge_width": 4.0,
+        "features": pd.DataFrame({"flag": [code for code, _ in boxes]}),
+        "text": {"string": "{flag}", "color": "magenta", "anchor": "upper_left", "size": 10},
+        "units": _UM,
+    }
+    return corners, look
 
 
 def sides(rings: list[np.ndarray]) -> np.ndarray:

@@ -26,8 +26,8 @@ class ScoresTab(QScrollArea):
         super().__init__()
         self.workspace = workspace
         self.pattern, self.numbers, self.pictures = QLabel(), QLabel(), QVBoxLayout()
-        inner = QWidget()
-        whole = QVBoxLayout(inner)
+        self.inner = QWidget()
+        whole = QVBoxLayout(self.inner)
         whole.addWidget(self.pattern)
         whole.addLayout(self.pictures)
         whole.addWidget(self.numbers)
@@ -35,7 +35,7 @@ class ScoresTab(QScrollArea):
         for text in (self.pattern, self.numbers):
             text.setWordWrap(True)
             text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.setWidget(inner)
+        self.setWidget(self.inner)
         self.setWidgetResizable(True)
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
@@ -79,7 +79,7 @@ class ScoresTab(QScrollArea):
             canvas.setFixedHeight(round(figure.get_figheight() * 100))
             self.pictures.addWidget(canvas)
         section.canvas.mpl_connect("button_press_event", self._clicked_on_map)
-        self.widget().updateGeometry()  # else the scroll area keeps the height it had
+        self.inner.updateGeometry()  # else the scroll area keeps the height it had
 
     def _clicked_on_map(self, event: Any) -> None:
         """A click on the section from afar goes there."""

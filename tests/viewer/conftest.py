@@ -1,0 +1,60 @@
+"""A display for real windows, and a result to open: a painted slide of 8 x 8 fibres, analysed by networks that read its colours."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from biopsy_analyzer.pipeline import analyze_slide
+from biopsy_analyzer.report import write_result
+from biopsy_analyzer.slide import open_slide
+from biopsy_analyzer.viewer.session import Session, open_session
+from painted_slide import painted, write_pyramid
+from sections import colour_models
+
+
+@pytest.fixture(scope="session", autouse=True)
+def display() -> Iterator[None]:
+    """An X server of its own for each test process: windows are real, and nothing flickers on a screen that someone looks at."""
+    server = shutil.which("Xvfb")
+    if server is None:
+        pytest.fail("Xvfb is missing; scripts/debian_packages installs what windows need")
+    reader, writer = os.pipe()
+    command = [server, "-displayfd", str(writer), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"]
+    process = subprocess.Popen(command, pass_fds=[writer], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        number = pipe.readline().strip()
+    before = {name: os.environ.pop(name, None) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")}
+    os.environ["DISPLAY"] = f":{number}"
+    yield
+    del os.environ["DISPLAY"]
+    os.environ.update({name: value for name, value in before.items() if value is not None})
+    process.terminate()
+    process.wait()
+
+
+@pytest.fixture(scope="session")
+def analysed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with section.tif and results/section/."""
+    folder = tmp_path_factory.mktemp("viewer")
+    with open_slide(write_pyramid(painted().rgb, folder / "section.tif")) as slide:
+        write_result(analyze_slide(slide, colour_models()), folder / "results")
+    return folder
+
+
+@pytest.fixture
+def folder(analysed: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change: tmp_path/section.tif and the result folder, which is given."""
+    shutil.copytree(analysed, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "results" / "section"
+
+
+@pytest.fixture
+def session(folder: Path) -> Session:
+    return open_session(folder)

@@ -1,0 +1,123 @@
+"""Running from the window: a real child process that works, is stopped, fails and crashes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import napari
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from biopsy_analyzer.report.saved import read_document
+from biopsy_analyzer.viewer.dock import BiopsyAnalyzer
+from biopsy_analyzer.viewer.run_tab import SHAPE, VIEW
+from tiny_models import write_tiny_models
+
+WAIT_MS = 180_000
+
+
+@pytest.fixture(scope="module")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def dock(make_napari_viewer: Callable[..., napari.Viewer], analysed: Path, tmp_path: Path, tiny_models: Path) -> Iterator[BiopsyAnalyzer]:
+    viewer = make_napari_viewer()
+    dock = BiopsyAnalyzer(viewer)
+    viewer.open(str(analysed / "section.tif"), plugin="biopsy-analyzer")
+    page = dock.pages["Run"]
+    page.out.setText(str(tmp_path / "out"))
+    page.models.setText(str(tiny_models))
+    page.device.setCurrentText("cpu")
+    yield dock
+    dock.close()
+
+
+def press(qtbot: Any, button: Any) -> None:
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def wait_for_end(qtbot: Any, dock: BiopsyAnalyzer) -> str:
+    qtbot.waitUntil(lambda: dock.pages["Run"].process is None, timeout=WAIT_MS)
+    assert dock.pages["Run"].run.isEnabled()
+    assert not dock.pages["Run"].cancel.isEnabled()
+    return dock.pages["Run"].message.text()
+
+
+def test_a_run_opens_its_result(dock: BiopsyAnalyzer, qtbot: Any, tmp_path: Path) -> None:
+    stages: list[str] = []
+    say = dock.pages["Run"]._say
+    dock.pages["Run"]._say = lambda text: (stages.append(text), say(text))
+    press(qtbot, dock.pages["Run"].run)
+    assert not dock.pages["Run"].run.isEnabled()
+    assert wait_for_end(qtbot, dock).startswith("Done")
+    assert {"finding fibres", "finding nuclei", "measuring"} <= set(stages)
+    assert dock.workspace.session is not None
+    assert dock.workspace.session.folder == tmp_path / "out" / "section"
+    assert [layer.name for layer in dock.workspace.viewer.layers][:2] == ["section.tif", "fibres"]
+
+
+def test_a_region_is_handed_over(dock: BiopsyAnalyzer, qtbot: Any, tmp_path: Path) -> None:
+    page = dock.pages["Run"]
+    page.region.setCurrentText(SHAPE)
+    press(qtbot, page.run)
+    assert "Add a Shapes layer" in page.message.text()
+    corners = np.array([(50, 50), (50, 300), (250, 300), (250, 50)])
+    dock.workspace.viewer.add_shapes([corners * 2], shape_type="polygon", scale=(0.5, 0.5), units=("um", "um"))
+    press(qtbot, page.run)
+    assert wait_for_end(qtbot, dock).startswith("Done")
+    document = read_document(tmp_path / "out" / "section")
+    assert np.allclose(document["region_um"], corners)
+    assert document["quality"]["tissue_area_mm2"] < 0.0505
+
+
+def test_the_view_is_a_region(dock: BiopsyAnalyzer) -> None:
+    page = dock.pages["Run"]
+    page.region.setCurrentText(VIEW)
+    top, left, bottom, right = dock.workspace.view_um()
+    assert page._polygon() == [[top, left], [top, right], [bottom, right], [bottom, left]]
+
+
+def test_cancel_ends_it_without_a_result(dock: BiopsyAnalyzer, qtbot: Any, tmp_path: Path) -> None:
+    page = dock.pages["Run"]
+    press(qtbot, page.run)
+    qtbot.waitUntil(lambda: page.message.text() != "Starting", timeout=WAIT_MS)
+    child = page.process.processId()
+    press(qtbot, page.cancel)
+    assert wait_for_end(qtbot, dock) == "Stopped. No result was written."
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+    assert not (tmp_path / "out" / "section" / "scores.json").exists()
+
+
+def test_a_crash_of_the_reader_leaves_napari_alone(dock: BiopsyAnalyzer, qtbot: Any, tmp_path: Path) -> None:
+    page = dock.pages["Run"]
+    press(qtbot, page.run)
+    qtbot.waitUntil(lambda: page.process.processId() > 0)
+    os.kill(page.process.processId(), signal.SIGABRT)
+    assert "crashed" in wait_for_end(qtbot, dock)
+    assert not (tmp_path / "out" / "section" / "scores.json").exists()
+
+
+def test_an_error_is_its_one_line(dock: BiopsyAnalyzer, qtbot: Any, tmp_path: Path) -> None:
+    dock.pages["Run"].models.setText(str(tmp_path / "nothing"))
+    press(qtbot, dock.pages["Run"].run)
+    assert "nothing" in wait_for_end(qtbot, dock)
+    dock.pages["Run"].out.setText(" ")
+    press(qtbot, dock.pages["Run"].run)
+    assert dock.pages["Run"].message.text() == "Results into: no folder is given. Choose one."
+
+
+def test_an_analysis_does_not_outlive_its_window(dock: BiopsyAnalyzer, qtbot: Any) -> None:
+    press(qtbot, dock.pages["Run"].run)
+    qtbot.waitUntil(lambda: dock.pages["Run"].process.processId() > 0)
+    child = dock.pages["Run"].process.processId()
+    dock.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)

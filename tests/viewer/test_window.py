@@ -1,0 +1,260 @@
+"""The plugin in real napari windows: real files dragged in, real clicks, real keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import napari
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QApplication
+
+from biopsy_analyzer.viewer.dock import BiopsyAnalyzer
+from biopsy_analyzer.viewer.layers import OWN
+from painted_slide import STATES, centre
+
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+
+
+@pytest.fixture
+def opened(make_napari_viewer: Callable[..., napari.Viewer], qtbot: Any, folder: Path) -> Iterator[BiopsyAnalyzer]:
+    """A window of 1200 x 800 in which the result was opened, with the dock that opening brings."""
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1200, 800)
+    viewer.open(str(folder), plugin="biopsy-analyzer")
+    _, dock = viewer.window.add_plugin_dock_widget("biopsy-analyzer", "Biopsy Analyzer")
+    viewer.reset_view()
+    qtbot.waitUntil(lambda: dock.workspace.layers.nuclei is not None)
+    QApplication.processEvents()
+    yield dock
+    dock.close()
+
+
+def canvas_of_window() -> Any:
+    """What a person clicks on; a plugin is not given it."""
+    return napari.current_viewer().window._qt_viewer.canvas.native
+
+
+def click(qtbot: Any, dock: BiopsyAnalyzer, place: tuple[float, float], modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
+    """A real click on the canvas at a place (y, x) in um."""
+    canvas = canvas_of_window()
+    top, left, bottom, right = dock.workspace.view_um()
+    x, y = (place[1] - left) / (right - left) * canvas.width(), (place[0] - top) / (bottom - top) * canvas.height()
+    qtbot.mouseMove(canvas, QPoint(round(x), round(y)))
+    qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, modifier, QPoint(round(x), round(y)))
+
+
+def test_a_result_opens_with_its_slide_in_um(opened: BiopsyAnalyzer) -> None:
+    viewer = opened.workspace.viewer
+    assert [layer.name for layer in viewer.layers] == ["section.tif", "fibres", "nuclei", "clusters"]
+    assert {str(unit) for layer in viewer.layers for unit in layer.units} == {"micrometer"}
+    slide = viewer.layers["section.tif"]
+    assert np.allclose(slide.extent.world[:, -2:], [[0.25, 0.25], [503.75, 503.75]])  # centres of the outermost pixels of 0.5 um
+    assert viewer.canvas.overlays.scale_bar.visible
+    assert opened.workspace.session is not None
+    assert opened.workspace.session.slide is slide.metadata[OWN]
+    assert "section.tif" in opened.head.text()
+
+
+def test_the_picture_shows_slide_and_contours_where_they_belong(opened: BiopsyAnalyzer, qtbot: Any) -> None:
+    """Rendered pixels: a necrotic fibre's middle is the slide's colour, its rim the class's; coarse levels lie where fine ones do."""
+    viewer = opened.workspace.viewer
+    viewer.canvas.overlays.scale_bar.visible = False
+    opened.workspace.layers.nuclei.visible = opened.workspace.layers.clusters.visible = False  # type: ignore[union-attr]
+    for zoom in (0.8, 3.0):
+        viewer.scene.camera.center, viewer.scene.camera.zoom = (0.0, *centre(27)), zoom
+        qtbot.wait(50)
+        picture = viewer.screenshot(canvas_only=True, flash=False)[..., :3].astype(int)
+        top, left, bottom, _ = opened.workspace.view_um()
+        per_px = (bottom - top) / picture.shape[0]
+
+        def at(y: float, x: float, picture: np.ndarray = picture, origin: tuple[float, float] = (top, left), per_px: float = per_px) -> Any:
+            return picture[round((y - origin[0]) / per_px), round((x - origin[1]) / per_px)]
+
+        y, x = centre(27)
+        assert np.abs(at(y, x) - cv2.imread(str(opened.workspace.session.slide.path))[round(y * 2), round(x * 2), ::-1]).max() < 12  # type: ignore[union-attr]
+        reddish = (picture[..., 0] > 190) & (picture[..., 1] > 80) & (picture[..., 1] < 110) & (picture[..., 2] < 30)  # vermillion
+        rows = np.flatnonzero(reddish[:, round((x - left) / per_px)]) * per_px + top
+        near = rows[np.abs(rows - y) < 24]
+        assert abs(near.min() - (y - 20)) < 2.5
+        assert abs(near.max() - (y + 20)) < 2.5
+
+
+def test_a_click_finds_row_reason_and_outline(opened: BiopsyAnalyzer, qtbot: Any) -> None:
+    session, fibres = opened.workspace.session, opened.pages["Fibres"]
+    opened.tabs.setCurrentWidget(fibres)
+    assert session is not None
+    for number, state in STATES.items():
+        opened.workspace.layers.nuclei.visible = False  # type: ignore[union-attr]
+        click(qtbot, opened, centre(number))
+        kind, (chosen,) = session.selected
+        row = session.row(kind, chosen)
+        assert row is not None
+        assert (kind, row["state"]) == ("fibres", state)
+        assert row["reason"] in fibres.about.text()
+        (index,) = fibres.view.selectionModel().selectedRows()
+        assert fibres.model.id_at(index.row()) == chosen
+        assert len(opened.workspace.layers.selected.data) == len(session.outline(kind, chosen))  # type: ignore[union-attr,arg-type]
+    click(qtbot, opened, (3.0, 3.0))
+    assert session.selected[1] == []
+    assert fibres.view.selectionModel().selectedRows() == []
+
+
+def test_shift_click_adds_and_takes_away(opened: BiopsyAnalyzer, qtbot: Any) -> None:
+    session = opened.workspace.session
+    assert session is not None
+    first, second = (session.at(*centre(number), nuclei=False)[1] for number in (1, 2))  # type: ignore[index]
+    click(qtbot, opened, centre(1))
+    click(qtbot, opened, centre(2), SHIFT)
+    assert session.selected == ("fibres", [first, second])
+    click(qtbot, opened, centre(1), SHIFT)
+    assert session.selected == ("fibres", [second])
+
+
+def test_a_nucleus_is_told_before_its_fibre(opened: BiopsyAnalyzer, qtbot: Any) -> None:
+    click(qtbot, opened, centre(0))
+    assert opened.workspace.session.selected[0] == "nuclei"  # type: ignore[union-attr]
+    assert "lymphocyte, probability" in opened.pages["Fibres"].about.text()
+    opened.legend.boxes["lymphocyte"].click()
+    opened.workspace.layers.nuclei.visible = False  # type: ignore[union-attr]
+    click(qtbot, opened, centre(0))
+    assert opened.workspace.session.selected[0] == "fibres"  # type: ignore[union-attr]
+
+
+def test_a_row_brings_its_fibre_into_view(opened: BiopsyAnalyzer, qtbot: Any) -> None:
+    fibres, session = opened.pages["Fibres"], opened.workspace.session
+    opened.tabs.setCurrentWidget(fibres)
+    fibres.only.setCurrentText("regenerating")
+    assert fibres.model.rowCount() == 1
+    place = fibres.view.visualRect(fibres.model.index(0, 1)).center()
+    qtbot.mouseClick(fibres.view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert session is not None
+    assert session.row(*_single(session.selected))["state"] == "regenerating"  # type: ignore[index]
+    assert np.allclose(opened.workspace.viewer.scene.camera.center[-2:], centre(20), atol=1)
+    _, left, _, right = opened.workspace.view_um()
+    assert right - left < 350
+
+
+def _single(selected: tuple[str, list[int]]) -> tuple[str, int]:
+    kind, (number,) = selected
+    return kind, number
+
+
+def test_columns_sort_by_a_click_on_their_heading(opened: BiopsyAnalyzer, qtbot: Any) -> None:
+    fibres, session = opened.pages["Fibres"], opened.workspace.session
+    opened.tabs.setCurrentWidget(fibres)
+    header = fibres.view.horizontalHeader()
+    assert session is not None
+    for ascending in (True, False):
+        place = QPoint(header.sectionViewportPosition(3) + 20, header.height() // 2)
+        qtbot.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
+        shown = [float(fibres.model.data(fibres.model.index(row, 3))) for row in range(fibres.model.rowCount())]
+        assert shown == sorted(shown, reverse=not ascending)
+        assert len(shown) == len(session.fibres)
+
+
+def test_the_key_n_walks_the_doubtful_ones(opened: BiopsyAnalyzer, qtbot: Any) -> None:
+    session, canvas = opened.workspace.session, canvas_of_window()
+    assert session is not None
+    doubtful = session.saved.fibres.assign(probability=1.0)
+    doubtful.loc[[5, 11], "probability"] = 0.6, 0.3
+    session.saved = type(session.saved)(session.folder, session.document, doubtful, session.nuclei, session.clusters)
+    session.show(doubtful, session.nuclei, session.clusters, session.document)
+    ids = doubtful["fibre_id"]
+    for expected in (ids[11], ids[5], ids[11]):
+        qtbot.keyClick(canvas, Qt.Key.Key_N)
+        assert session.selected == ("fibres", [expected])
+    qtbot.keyClick(canvas, Qt.Key.Key_N, SHIFT)
+    assert session.selected == ("fibres", [ids[5]])
+
+
+def test_the_legend_counts_and_hides(opened: BiopsyAnalyzer) -> None:
+    boxes, workspace = opened.legend.boxes, opened.workspace
+    assert boxes["necrotic"].text() == "necrotic 2"
+    assert boxes["macrophage"].text() == "macrophage 4"
+    colours = workspace.layers.fibres.colormap.color_dict  # type: ignore[union-attr]
+    assert colours[2][3] == 0
+    opened.legend.filled.click()
+    assert workspace.layers.fibres.colormap.color_dict[2][3] > 0  # type: ignore[union-attr]
+    boxes["necrotic"].click()
+    assert workspace.layers.fibres.colormap.color_dict[7][3] == 0  # type: ignore[union-attr]
+    before = int(workspace.layers.nuclei.shown.sum())  # type: ignore[union-attr]
+    boxes["macrophage"].click()
+    assert before - int(workspace.layers.nuclei.shown.sum()) == 4  # type: ignore[union-attr]
+
+
+def test_a_change_is_seen_at_once(opened: BiopsyAnalyzer) -> None:
+    session, workspace = opened.workspace.session, opened.workspace
+    assert session is not None
+    found = session.at(*centre(0), nuclei=False)
+    assert found is not None
+    fibres = session.fibres.copy()
+    fibres.loc[fibres["fibre_id"] == found[1], "state"] = "necrotic"
+    y, x = (round(v / 0.8) for v in centre(0))
+    levels = workspace.layers.fibres.data  # type: ignore[union-attr]
+    assert levels[0][y, x] == 1
+    session.show(fibres, session.nuclei, session.clusters, session.document)
+    assert workspace.layers.fibres.data[0][y, x] == 2  # type: ignore[union-attr]
+    assert opened.legend.boxes["necrotic"].text() == "necrotic 3"
+
+
+def test_machine_layers_can_be_hidden_for_blind_reading(opened: BiopsyAnalyzer) -> None:
+    opened.workspace.machine_visible(False)
+    assert [layer.visible for layer in opened.workspace.viewer.layers] == [True, False, False, False]
+
+
+def test_scores_are_drawn(opened: BiopsyAnalyzer, qtbot: Any) -> None:
+    page = opened.pages["Scores"]
+    qtbot.waitUntil(lambda: page.pictures.count() == 3)
+    assert opened.workspace.session.document["pattern"]["label"] in page.pattern.text()  # type: ignore[union-attr]
+    for index in range(3):
+        canvas = page.pictures.itemAt(index).widget()
+        qtbot.waitUntil(lambda canvas=canvas: np.asarray(canvas.buffer_rgba()).std() > 5)
+    qtbot.waitUntil(lambda: page.inner.height() > page.viewport().height())
+
+
+def test_the_view_is_saved_with_scale_bar_and_legend(opened: BiopsyAnalyzer, tmp_path: Path) -> None:
+    opened.pages["Export"].save_view(tmp_path / "view.png")
+    saved = cv2.imread(str(tmp_path / "view.png"))
+    canvas = opened.workspace.viewer.screenshot(canvas_only=True, flash=False)
+    assert saved.shape[0] > canvas.shape[0] + 100
+    assert saved.shape[1] >= canvas.shape[1]
+    bar = np.all(saved[canvas.shape[0] :] == 20, axis=2)  # ink
+    longest = max(len(run) for row in bar for run in "".join("x" if ink else " " for ink in row).split() or [""])
+    top, _, bottom, _ = opened.workspace.view_um()
+    um = longest * (bottom - top) / canvas.shape[0]
+    assert min(abs(um - length) / length for length in (20, 50, 100, 200)) < 0.03
+
+
+def test_files_are_copied_and_never_onto_themselves(opened: BiopsyAnalyzer, tmp_path: Path) -> None:
+    page, folder = opened.pages["Export"], opened.workspace.session.folder  # type: ignore[union-attr]
+    page.boxes["nuclei.csv"].click()
+    page.copy_into(tmp_path / "copy")
+    assert {path.name for path in (tmp_path / "copy").iterdir()} >= {"scores.json", "objects.geojson", "labels.ome.zarr", "fibres.csv"}
+    assert not (tmp_path / "copy" / "nuclei.csv").exists()
+    assert (tmp_path / "copy" / "scores.json").read_bytes() == (folder / "scores.json").read_bytes()
+    page.copy_into(folder)
+    assert "is the result folder itself" in page.message.text()
+
+
+def test_closing_lets_go_of_the_viewer(opened: BiopsyAnalyzer) -> None:
+    viewer = opened.workspace.viewer
+    opened.close()
+    assert opened.workspace.session is None
+    viewer.layers.remove("fibres")
+    viewer.scene.camera.zoom = 2.0
+
+
+def test_a_slide_without_a_result_can_be_run_only(make_napari_viewer: Callable[..., napari.Viewer], analysed: Path) -> None:
+    viewer = make_napari_viewer()
+    dock = BiopsyAnalyzer(viewer)
+    assert not dock.pages["Run"].run.isEnabled()
+    viewer.open(str(analysed / "section.tif"), plugin="biopsy-analyzer")
+    assert dock.pages["Run"].run.isEnabled()
+    assert dock.pages["Run"].slide.text() == "section.tif"
+    assert not dock.pages["Export"].copy.isEnabled()
+    dock.close()
