@@ -57,7 +57,7 @@ ANY = Disease((0.0, 0.3), (0.0, 0.15), (3, 700))
 
 @dataclass(frozen=True)
 class Made:
-    """A section as tables: true (surely read) and as read, with the truth of its muscle: necrotic share, regenerating share, cells per mm2."""
+    """A section as tables: true (surely read) and as read; truth of its muscle: necrotic and regenerating share, cells per mm2."""
 
     fibres: pd.DataFrame
     nuclei: pd.DataFrame
@@ -197,19 +197,33 @@ def _placed(nuclei: pd.DataFrame, fibres: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+COLUMNS = {
+    "found_fibres": ["truth", "state", "assessable", "probability", *P_STATES],
+    "true_fibres": ["state", "assessable", "found"],
+    "found_nuclei": ["truth", "type", "probability", *P_KINDS],
+    "true_nuclei": ["type", "found"],
+}
+
+
+def pack(folder: Path, out: Path) -> None:
+    """What `Reader` needs of the sections that score_reader.py read into `folder`, as four tables in `out`."""
+    sections = pd.read_csv(folder / "sections.csv", names=["seed", "difficulty", "area", "status"]).drop_duplicates("seed")
+    seeds = sections["seed"][sections["area"] >= 0.1]  # mm2; a sliver of tissue is no section
+    out.mkdir(exist_ok=True)
+    for name, columns in COLUMNS.items():
+        tables = [pd.read_parquet(folder / f"{seed}_{name}.parquet", columns=columns).assign(seed=seed) for seed in seeds]
+        table = pd.concat(tables, ignore_index=True)
+        numbers = {column: table[column].round(4).astype("float32") for column in columns if column.startswith("p")}
+        table.assign(**numbers).to_parquet(out / f"{name}.parquet", index=False)
+
+
 class Reader:
     """Sections read by the pixel pipeline, to err like."""
 
     def __init__(self, folder: Path) -> None:
-        sections = pd.read_csv(folder / "sections.csv", names=["seed", "difficulty", "area", "status"]).drop_duplicates("seed")
-        self.seeds = sections["seed"][sections["area"] >= 0.1].tolist()
-        self.tables = {
-            seed: {
-                name: pd.read_parquet(folder / f"{seed}_{name}.parquet")
-                for name in ("found_fibres", "true_fibres", "found_nuclei", "true_nuclei")
-            }
-            for seed in self.seeds
-        }
+        parts = {name: dict(iter(pd.read_parquet(folder / f"{name}.parquet").groupby("seed"))) for name in COLUMNS}
+        self.seeds = sorted(parts["true_fibres"])
+        self.tables = {seed: {name: of[seed] for name, of in parts.items() if seed in of} for seed in self.seeds}
 
     def read(self, made: Made, rng: np.random.Generator, misses: bool = True) -> Made:
         """`made` as a reader in the conditions of one section, drawn at random, reads it; misses False: every fibre is outlined."""

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 
 from biopsy_analyzer.clusters import distance_to_necrosis
+from biopsy_analyzer.errors import SlideError
 from biopsy_analyzer.measure.nuclei_in_fibres import assign
 from biopsy_analyzer.measure.shape import measure_shape
-from biopsy_analyzer.errors import SlideError
 from biopsy_analyzer.models import Models, load_models
 from biopsy_analyzer.pipeline import analyze_slide
 from biopsy_analyzer.report.result import Result
@@ -35,7 +35,8 @@ from biopsy_analyzer.training.truth import Truth, draw_truth
 
 def true_tables(truth: Truth) -> tuple[pd.DataFrame, pd.DataFrame]:
     """FIBRES and NUCLEI of what was drawn, each surely called; labels keep their numbers, fibres hidden by artefacts are unassessable."""
-    assert truth.fibres is not None and truth.nuclei is not None and truth.fibre_state is not None and truth.nucleus_type is not None
+    if truth.fibres is None or truth.nuclei is None or truth.fibre_state is None or truth.nucleus_type is None:
+        raise ValueError(f"{truth.name}: wanted a drawn section, of which all is known")
     fibres = measure_shape(truth.fibres, truth.grid)
     state = np.array(truth.fibre_state[1 : len(fibres) + 1], dtype=object)
     known = state != ""

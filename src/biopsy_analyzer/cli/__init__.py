@@ -15,6 +15,7 @@ from biopsy_analyzer.cli.batch import batch
 from biopsy_analyzer.cli.environment import doctor, sample, settings
 from biopsy_analyzer.cli.feed import dicom, fhir, schema
 from biopsy_analyzer.cli.report import report
+from biopsy_analyzer.cli.score import agree, score
 from biopsy_analyzer.cli.slides import info
 from biopsy_analyzer.cli.training import draw, evaluate, train
 
@@ -28,6 +29,8 @@ for command in (
     analyze,
     batch,
     report,
+    score,
+    agree,
     info,
     sample,
     doctor,

@@ -1,0 +1,111 @@
+"""A saved result scored again: nothing changes by itself, settings change what they should, and what needs the slide is refused."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from biopsy_analyzer.errors import UsageError
+from biopsy_analyzer.report.result import ModelInfo, SlideInfo
+from biopsy_analyzer.report.saved import read_saved
+from biopsy_analyzer.report.scores_json import Quality, ScoresDocument, to_text
+from biopsy_analyzer.report.tables_io import write_table
+from biopsy_analyzer.rescore import changes_text, rescore, write_rescored
+from biopsy_analyzer.score import Scores, score, unassessed
+from biopsy_analyzer.settings import ScoreSettings, SegmentSettings, Settings
+from biopsy_analyzer.tables import CLUSTERS, empty
+from made_tables import make_fibres, make_nuclei
+
+
+def document_of(scores: Scores, status: str = "ok") -> dict:
+    slide = SlideInfo("a", "a.tif", "ab" * 32, 0.5, "given", 100, 100)
+    models = [ModelInfo("fibres", "1", "cd" * 32)]
+    quality = Quality(tissue_area_mm2=1.5, flags=[])
+    parts = {name: getattr(scores, name) for name in Scores.model_fields}
+    parts["warnings"] = (*scores.warnings, "a note of the analysis")
+    return ScoresDocument(status=status, slide=slide, software={}, models=models, settings=Settings(), quality=quality, **parts).model_dump(
+        mode="json"
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 fibres, 24 of them necrotic, 60 lymphocytes, in 1.5 mm2."""
+    folder = tmp_path_factory.mktemp("result")
+    states = np.where(np.arange(300) % 25 < 2, "necrotic", "normal").tolist()
+    at = np.random.default_rng(0).uniform(0, 1200, (60, 2))
+    tables = {
+        "fibres": make_fibres(states, probability=0.9),
+        "nuclei": make_nuclei(["lymphocyte"] * 60, y_um=at[:, 0], x_um=at[:, 1], probability=0.9),
+        "clusters": empty(CLUSTERS),
+    }
+    for name, table in tables.items():
+        write_table(table, folder, name)
+    scores = score(*tables.values(), 1.5, Settings(), nuclei_assessed=True)
+    (folder / "scores.json").write_text(to_text(document_of(scores)))
+    return folder
+
+
+def test_by_itself_nothing_changes(folder: Path) -> None:
+    found = rescore(read_saved(folder))
+    assert found.changes == ()
+    assert changes_text(found.changes) == "  nothing changed"
+    assert found.document["warnings"] == ["a note of the analysis"]
+
+
+def test_other_settings_change_what_hangs_on_them(folder: Path) -> None:
+    found = rescore(read_saved(folder), Settings(score=ScoreSettings(necrosis_half=0.1)))
+    where = {change.where for change in found.changes}
+    assert {"scores.necrosis.value", "scores.balance.value"} <= where
+    assert not any(name.startswith(("fibres.", "inflammation.", "scores.inflammation")) for name in where)
+    assert found.document["settings"]["score"]["necrosis_half"] == 0.1
+    value = next(change for change in found.changes if change.where == "scores.necrosis.value")
+    assert (value.before, value.after) == (pytest.approx(0.08 / 0.13), pytest.approx(0.08 / 0.18))
+    assert "scores.necrosis.value: 0.6154 -> 0.4444" in changes_text(found.changes)
+
+
+def test_a_corrected_fibre_is_told(folder: Path) -> None:
+    saved = read_saved(folder)
+    healed = saved.fibres.assign(state=saved.fibres["state"].where(saved.fibres["fibre_id"] != 1, "normal"))
+    found = rescore(dataclasses.replace(saved, fibres=healed))
+    told = {change.where: (change.before, change.after) for change in found.changes}
+    assert told["fibres.necrotic"] == (24, 23)
+    assert told["evidence.necrotic-fibres.objects.count"] == (24, 23)
+
+
+def test_settings_that_need_the_slide_are_refused(folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"segment\.fibre_threshold is 0\.6, in this result 0\.5: that needs the slide"):
+        rescore(read_saved(folder), Settings(segment=SegmentSettings(fibre_threshold=0.6)))
+
+
+def test_a_refused_result_stays(folder: Path) -> None:
+    saved = dataclasses.replace(read_saved(folder), document=document_of(unassessed("no tissue"), "refused"))
+    assert rescore(saved).document == saved.document
+
+
+def test_what_is_written_is_a_result(folder: Path, tmp_path: Path) -> None:
+    found = rescore(read_saved(folder), Settings(score=ScoreSettings(necrosis_half=0.1)))
+    again = read_saved(write_rescored(found, tmp_path / "again"))
+    assert again.document == found.document
+    pd.testing.assert_frame_equal(again.fibres, found.saved.fibres)
+    evidence = pd.read_parquet(tmp_path / "again" / "evidence.parquet")
+    assert (evidence["item"] == "necrotic-fibres").sum() == 24
+    with pytest.raises(UsageError, match="holds the result itself"):
+        write_rescored(found, folder)
+
+
+def test_the_command(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("[score]\nnecrosis_half = 0.1\n")
+    command = [sys.executable, "-m", "biopsy_analyzer", "score", str(folder)]
+    assert "nothing changed" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    with_settings = [*command, "--settings", str(tmp_path / "mine.toml"), "-o", str(tmp_path / "out"), "--json"]
+    found = json.loads(subprocess.run(with_settings, capture_output=True, text=True, check=True).stdout)
+    assert any(change["where"] == "scores.necrosis.value" for change in found["changes"])
+    assert read_saved(tmp_path / "out").document == found["scores"]
+    missing = subprocess.run([*command[:-1], str(tmp_path / "nowhere")], capture_output=True, text=True, check=False)
+    assert (missing.returncode, missing.stderr.count("\n")) == (3, 1)
