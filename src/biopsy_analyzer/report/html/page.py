@@ -14,7 +14,7 @@ from biopsy_analyzer.report.html.words import ACCURACY, PATTERNS, STATUS
 from biopsy_analyzer.score.axes import saturate
 from biopsy_analyzer.settings import Settings
 
-EXAMPLES = 4
+EXAMPLES = 3
 FLOORS = {"necrosis": ("necrosis_floor", "necrosis_half"), "inflammation": ("inflammation_floor_per_mm2", "inflammation_half_per_mm2")}
 
 
