@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QApplication
 
 from biopsy_analyzer.viewer.dock import BiopsyAnalyzer
 from biopsy_analyzer.viewer.layers import OWN
-from painted_slide import STATES, centre
+from painted_slide import STATES, centre, write_pyramid
 
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 
@@ -58,6 +58,20 @@ def test_a_result_opens_with_its_slide_in_um(opened: BiopsyAnalyzer) -> None:
     assert opened.workspace.session is not None
     assert opened.workspace.session.slide is slide.metadata[OWN]
     assert "section.tif" in opened.head.text()
+
+
+def test_a_slide_of_other_content_is_taken_away(
+    make_napari_viewer: Callable[..., napari.Viewer], qtbot: Any, folder: Path, tmp_path: Path
+) -> None:
+    rgb = cv2.flip(cv2.imread(str(tmp_path / "section.tif")), 0)
+    write_pyramid(rgb, tmp_path / "section.tif")
+    dock = BiopsyAnalyzer(make_napari_viewer())
+    dock.workspace.viewer.open(str(folder), plugin="biopsy-analyzer")
+    qtbot.waitUntil(lambda: "content differs" in dock.status.text(), timeout=30_000)
+    assert [layer.name for layer in dock.workspace.viewer.layers] == ["fibres", "nuclei", "clusters"]
+    assert dock.workspace.session is not None
+    assert dock.workspace.session.slide is None
+    dock.close()
 
 
 def test_the_picture_shows_slide_and_contours_where_they_belong(opened: BiopsyAnalyzer, qtbot: Any) -> None:

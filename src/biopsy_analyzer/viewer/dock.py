@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import napari
+from napari.qt.threading import create_worker
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 
@@ -12,6 +13,8 @@ from biopsy_analyzer.viewer.blind import BlindWidget
 from biopsy_analyzer.viewer.correct import CorrectWidget
 from biopsy_analyzer.viewer.export_tab import ExportTab
 from biopsy_analyzer.viewer.fibres_tab import FibresTab
+from biopsy_analyzer.viewer.find_slide import same_content
+from biopsy_analyzer.viewer.layers import OWN
 from biopsy_analyzer.viewer.legend import Legend
 from biopsy_analyzer.viewer.run_tab import RunTab
 from biopsy_analyzer.viewer.scores_tab import ScoresTab
@@ -55,6 +58,26 @@ class BiopsyAnalyzer(QWidget):
         self.head.setText(f"{document['slide']['file_name']}: {document['status']}" + (f" ({flags})" if flags else ""))
         self.head.setWordWrap(True)
         self.tabs.setCurrentWidget(self.pages[ScoresTab.title])
+        self._verify(session)
+
+    def _verify(self, session: Session) -> None:
+        """See in the background whether the slide's every byte is that of the analysis: a large one takes seconds to read."""
+        if session.slide is None:
+            return
+        worker = create_worker(same_content, session.slide, session.document)
+        worker.returned.connect(lambda same: None if same else self._take_away_slide(session))
+        worker.start()
+
+    def _take_away_slide(self, session: Session) -> None:
+        """Objects over another section's picture would mislead, and corrections would measure there."""
+        slide, session.slide = session.slide, None
+        layers = self.workspace.viewer.layers
+        for layer in [layer for layer in layers if layer.metadata.get(OWN) is slide]:
+            layers.remove(layer)
+        name = session.document["slide"]["file_name"]
+        self.workspace.say(
+            f"The {name} found is not the file that was analysed, its content differs: it was taken away. Open the right one."
+        )
 
     def closeEvent(self, event: Any) -> None:  # noqa: N802
         """Tabs end what they run, the viewer is let go."""

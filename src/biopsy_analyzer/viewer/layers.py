@@ -51,9 +51,12 @@ def result_layers(session: Session) -> list[LayerData]:
 
 
 def fibre_levels(session: Session) -> list[ShownLevel]:
-    """The class codes of the fibres, finest level first."""
+    """The class codes of the fibres, finest level first; two levels at least, for napari takes one alone for an image of its rows."""
     classes = ClassOfFibre(session.fibres)
-    return [ShownLevel(level, classes, edge_px=1 if k == 0 else 2) for k, level in enumerate(session.labels["fibres"].levels)]
+    levels = list(session.labels["fibres"].levels)
+    if len(levels) == 1:
+        levels.append(np.asarray(levels[0][:, :])[::2, ::2])
+    return [ShownLevel(level, classes, edge_px=1 if k == 0 else 2) for k, level in enumerate(levels)]
 
 
 def fibre_look(filled: bool = False, hidden: frozenset[str] = frozenset()) -> dict[str, Any]:

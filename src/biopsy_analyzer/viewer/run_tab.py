@@ -42,6 +42,7 @@ class RunTab(QWidget):
         self.message.setWordWrap(True)
         self.process: QProcess | None = None
         self._result: str | None = None
+        self._proposed = ""
         self._arrange()
         self.run.clicked.connect(self.start)
         self.cancel.clicked.connect(self.stop)
@@ -69,8 +70,9 @@ class RunTab(QWidget):
         slides = self.workspace.slides()
         self.slide.setText(slides[0].file_name if slides else "none: drag a slide into the window")
         self.run.setEnabled(bool(slides) and self.process is None)
-        if slides and not self.out.isModified():
-            self.out.setText(str(slides[0].path.parent / _RESULTS))
+        if slides and self.out.text() == self._proposed:
+            self._proposed = str(slides[0].path.parent / _RESULTS)
+            self.out.setText(self._proposed)
 
     def start(self) -> None:
         """Analyse the topmost slide; what is wrong with the call is said before anything runs."""
@@ -198,7 +200,6 @@ def _with_browser(line: QLineEdit, parent: QWidget) -> QWidget:
         chosen = QFileDialog.getExistingDirectory(parent, "Choose a folder", line.text())
         if chosen:
             line.setText(chosen)
-            line.setModified(True)
 
     button.clicked.connect(browse)
     row = QHBoxLayout(both)
