@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 """Called with (stage, steps done, steps in all)."""
 
-MOST_BLOCK_UM = 1536.0  # edge of a block: what is held at once; objects do not depend on it
+MOST_BLOCK_UM = 1280.0  # edge of a block: what is held at once; objects do not depend on it
 MOST_GPU_LABELLERS = 8  # threads that label while a GPU computes, each holding a block of some 0.4 GB
 
 

@@ -10,6 +10,7 @@ from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.settings import TissueSettings
 from biopsy_analyzer.slide import open_slide
 from biopsy_analyzer.stain import estimate_vectors, optical_density, separate
+from biopsy_analyzer.tissue import quality
 from biopsy_analyzer.tissue.mask import tissue_of
 from biopsy_analyzer.tissue.quality import (
     assess,
@@ -234,3 +235,18 @@ def test_assess_reads_a_real_slide_and_sees_blur(real_images: Path, tmp_path: Pa
         assert (small.code, small.boxes_um, blur.code) == ("small-tissue", (), "blur")
         fields = [tuple(grid.to_um(np.array([[0, 0], grid.shape])).ravel().round(1)) for _, grid in close_ups(slide, tissue, SETTINGS)]
         assert set(blur.boxes_um) == set(fields)
+
+
+def test_a_very_large_raster_is_judged_coarser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rgb = drawn(HE)
+    cv2.line(rgb, (10, 150), (280, 185), (20, 40, 160), 20)
+    path = tmp_path / "inked.png"
+    cv2.imwrite(str(path), rgb[..., ::-1])
+    with open_slide(path, um_per_px=4.0) as slide:
+        tissue = tissue_of(rgb, slide.grid(), SETTINGS)
+        fine, hidden = assess(slide, tissue, SETTINGS), hidden_parts(slide, tissue)["ink"]
+        monkeypatch.setattr(quality, "MOST_RASTER_PX", rgb.shape[0] * rgb.shape[1] // 3)
+        coarse, hidden_coarse = assess(slide, tissue, SETTINGS), hidden_parts(slide, tissue)["ink"]
+    assert {flag.code for flag in coarse} == {flag.code for flag in fine} >= {"pen"}
+    assert hidden.shape == hidden_coarse.shape
+    assert (hidden != hidden_coarse).mean() < 0.03

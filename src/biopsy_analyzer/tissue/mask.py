@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from scipy import ndimage
 
 from biopsy_analyzer.errors import SlideError
 from biopsy_analyzer.grid import PixelGrid
@@ -18,6 +17,7 @@ GLASS_OD, GLASS_CHROMA = 0.35, 0.05  # glass is bright and nearly without colour
 GLASS_SPREAD, GLASS_TINT, GLASS_ROUGHNESS = 0.06, 0.02, 0.015  # OD: it differs by vignetting, not in tint, and is smooth. Prior.
 OPEN_HOLE_SHARE = 0.1
 MAX_PX = 150_000_000  # of the raster: 49 x 49 mm at 4 um/px, more than a glass slide has
+BAND_PX = 4_000_000
 MIN_GLASS_SHARE = 0.002  # of the image; less and no glass is taken to be in view
 
 
@@ -51,12 +51,18 @@ def tissue_of(rgb: np.ndarray, grid: PixelGrid, settings: TissueSettings) -> Tis
     Tissue differs from the glass in colour or is darker; grey vignetting, dust and pen-free glass differ in neither enough.
     Clefts and small holes are closed, then specks and small pieces dropped.
     """
-    od = optical_density(cv2.GaussianBlur(rgb, (0, 0), 0.8))
-    background = glass_od(od)
-    stained = _stained(od - background, settings)
+    smooth = cv2.GaussianBlur(rgb, (0, 0), 0.8)
+    background = glass_od(smooth)
+    stained = np.concatenate([_stained(optical_density(smooth[band]) - background, settings) for band in _bands(smooth)])
     mask = _pieces(_closed(stained, grid.um_per_px, settings), grid.um_per_px, settings)
     area = float(np.count_nonzero(mask)) * grid.um_per_px**2 / 1e6
     return Tissue(mask, grid, area, (float(background[0]), float(background[1]), float(background[2])))
+
+
+def _bands(raster: np.ndarray) -> list[slice]:
+    """Rows of a raster in bands of some BAND_PX: floats of a whole slide at 4 um/px would take gigabytes."""
+    rows = max(1, BAND_PX // raster.shape[1])
+    return [slice(top, top + rows) for top in range(0, raster.shape[0], rows)]
 
 
 def within(tissue: Tissue, region_um: np.ndarray | None) -> Tissue:
@@ -70,18 +76,42 @@ def within(tissue: Tissue, region_um: np.ndarray | None) -> Tissue:
     return replace(tissue, mask=mask, area_mm2=float(np.count_nonzero(mask)) * tissue.grid.um_per_px**2 / 1e6)
 
 
-def glass_od(od: np.ndarray) -> np.ndarray:
-    """OD (3,) of the empty glass in OD (H, W, 3), whatever its tint; the grey of the brightest pixels where none is in view."""
-    brightest = np.percentile(od.reshape(-1, 3), 1, axis=0).astype(np.float32)
+def glass_od(rgb: np.ndarray) -> np.ndarray:
+    """OD (3,) of the empty glass in RGB uint8 (H, W, 3), whatever its tint; the grey of the brightest pixels where none is in view."""
+    counts = np.stack([np.bincount(rgb[..., k].ravel(), minlength=256) for k in range(3)])
+    brightest = _percentile_od(counts, 1).astype(np.float32)
     if np.ptp(brightest) > GLASS_CHROMA or brightest.mean() > GLASS_OD:
         return np.zeros(3)
-    mean, tint = _mean_and_tint(od - brightest)
+    counts = np.zeros((3, 256), np.int64)
+    for band in _bands(rgb):
+        first = max(0, band.start - 2)  # for the local mean
+        part = rgb[first : band.stop + 2]
+        kept = slice(band.start - first, band.start - first + len(rgb[band]))
+        smooth = _smooth_glass(optical_density(part) - brightest)[kept]
+        counts += [np.bincount(part[kept][smooth][:, k], minlength=256) for k in range(3)]
+    if counts[0].sum() < max(MIN_GLASS_SHARE * rgb[..., 0].size, 9):
+        return np.full(3, brightest.min())  # a tint may be tissue here
+    return _percentile_od(counts, 50)
+
+
+def _smooth_glass(od: np.ndarray) -> np.ndarray:
+    """Which pixels look like glass, bool (H, W); od (H, W, 3) is that above the brightest pixels."""
+    mean, tint = _mean_and_tint(od)
     local = cv2.blur(mean, (5, 5))
     roughness = np.sqrt(np.maximum(cv2.blur(mean * mean, (5, 5)) - local * local, 0))
-    smooth = (mean < GLASS_SPREAD) & (tint < GLASS_TINT) & (roughness < GLASS_ROUGHNESS)
-    if np.count_nonzero(smooth) < max(MIN_GLASS_SHARE * smooth.size, 9):
-        return np.full(3, brightest.min())  # a tint may be tissue here
-    return np.asarray(np.median(od[smooth], axis=0))
+    return np.asarray((mean < GLASS_SPREAD) & (tint < GLASS_TINT) & (roughness < GLASS_ROUGHNESS))
+
+
+def _percentile_od(counts: np.ndarray, percent: float) -> np.ndarray:
+    """The percentile of OD, float64 (3,), of pixels of which `counts` (3, 256) tells how many have each value."""
+    od = optical_density(np.arange(255, -1, -1, dtype=np.uint8)).astype(np.float64)  # rises as the value falls
+    below = np.cumsum(counts[:, ::-1], axis=1)
+    at = (below[:, -1] - 1) * percent / 100
+    low, high = (
+        np.array([od[np.searchsorted(b, rank, side="right")] for b, rank in zip(below, ranks, strict=True)])
+        for ranks in (np.floor(at), np.ceil(at))
+    )
+    return np.asarray(low + (high - low) * (at - np.floor(at)))
 
 
 def _mean_and_tint(od: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -100,8 +130,8 @@ def _closed(stained: np.ndarray, um_per_px: float, settings: TissueSettings) -> 
     """Specks opened away, clefts closed, small holes filled: uint8 (H, W)."""
     opened = cv2.morphologyEx(stained.astype(np.uint8), cv2.MORPH_OPEN, _disc(settings.speck_um / um_per_px))
     closed = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, _disc(settings.cleft_um / um_per_px))
-    holes, count = ndimage.label(closed == 0)
-    areas = np.bincount(holes.ravel(), minlength=count + 1) * um_per_px**2
+    _, holes, stats, _ = cv2.connectedComponentsWithStats((closed == 0).astype(np.uint8), connectivity=4, ltype=cv2.CV_32S)
+    areas = stats[:, cv2.CC_STAT_AREA] * um_per_px**2
     fill = areas <= settings.max_hole_um2
     edge = np.unique(np.concatenate([holes[0], holes[-1], holes[:, 0], holes[:, -1]]))
     fill[edge] = areas[edge] <= OPEN_HOLE_SHARE * settings.max_hole_um2  # at the image's edge it is more likely glass
@@ -111,8 +141,8 @@ def _closed(stained: np.ndarray, um_per_px: float, settings: TissueSettings) -> 
 
 def _pieces(mask: np.ndarray, um_per_px: float, settings: TissueSettings) -> np.ndarray:
     """The pieces large enough, bool (H, W); in a small image a piece may be small, as it is cut off by the image."""
-    labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
-    areas = np.bincount(labels.ravel(), minlength=count + 1) * um_per_px**2
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
+    areas = stats[:, cv2.CC_STAT_AREA] * um_per_px**2
     keep = areas >= min(settings.min_piece_um2, 0.1 * mask.size * um_per_px**2)
     keep[0] = False
     return keep[labels]

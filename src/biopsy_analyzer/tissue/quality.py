@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,7 @@ MIN_COLOUR = 0.08  # colour over density: 0 for grey; H&E 0.15-0.56 measured
 MIN_LIT = 0.3  # share of the tissue's pixels that are not black: a bright field
 CLOSE_UP_PX = 256
 MOST_BOXES = 12
+MOST_RASTER_PX = 16_000_000  # 16 x 16 mm at 4 um/px
 HIDES_UM = 200.0  # diagonal of a fold's or a stroke's box: longer than any fibre is wide, 30-100 um. Prior
 MIN_SIZED = 20  # fibres; fewer say nothing of the pixel size. Prior.
 
@@ -43,9 +45,21 @@ class Flag:
 
 def assess(slide: Slide, tissue: Tissue, settings: TissueSettings) -> list[Flag]:
     """Reads what is needed and returns the faults found; WrongStain if the section is not H&E."""
-    rgb = slide.read(tissue.grid)
-    check_stain(rgb, tissue, settings, slide.file_name)
-    return quality_flags(rgb, tissue, settings, close_ups(slide, tissue, settings))
+    shots = close_ups(slide, tissue, settings)
+    rgb, coarse, _ = _raster(slide, tissue)
+    check_stain(rgb, coarse, settings, slide.file_name)
+    return quality_flags(rgb, coarse, settings, shots)
+
+
+def _raster(slide: Slide, tissue: Tissue) -> tuple[np.ndarray, Tissue, int]:
+    """The pixels under the tissue's mask, and the mask on them; of a very large slide coarser, by a whole factor, to save memory."""
+    factor = math.ceil(math.sqrt(tissue.mask.size / MOST_RASTER_PX))
+    if factor == 1:
+        return slide.read(tissue.grid), tissue, 1
+    shape = [-(-n // factor) for n in tissue.mask.shape]
+    grid = PixelGrid((shape[0], shape[1]), tissue.grid.um_per_px * factor, tissue.grid.origin_um)
+    rows, columns = (np.minimum(np.arange(k) * factor + factor // 2, n - 1) for k, n in zip(shape, tissue.mask.shape, strict=True))
+    return slide.read(grid), replace(tissue, mask=tissue.mask[np.ix_(rows, columns)], grid=grid), factor
 
 
 def hidden_parts(slide: Slide, tissue: Tissue) -> dict[str, np.ndarray]:
@@ -55,8 +69,11 @@ def hidden_parts(slide: Slide, tissue: Tissue) -> dict[str, np.ndarray]:
     """
     if not tissue.area_mm2:
         return {}
-    od = optical_density(slide.read(tissue.grid)) - np.asarray(tissue.background_od, np.float32)
-    return {what: _long_pieces(mask, HIDES_UM / tissue.grid.um_per_px) for what, mask in _covers(od, tissue).items()}
+    rgb, coarse, factor = _raster(slide, tissue)
+    od = optical_density(rgb) - np.asarray(tissue.background_od, np.float32)
+    found = {what: _long_pieces(mask, HIDES_UM / coarse.grid.um_per_px) for what, mask in _covers(od, coarse).items()}
+    height, width = tissue.mask.shape
+    return {what: mask.repeat(factor, axis=0).repeat(factor, axis=1)[:height, :width] for what, mask in found.items()}
 
 
 def _covers(od: np.ndarray, tissue: Tissue) -> dict[str, np.ndarray]:
