@@ -23,7 +23,7 @@ from biopsy_analyzer.report.labels import read_labels
 from biopsy_analyzer.report.outlines import outlines
 from biopsy_analyzer.report.saved import Saved, read_saved
 from biopsy_analyzer.score import Scores, score
-from biopsy_analyzer.score.intervals import occupied
+from biopsy_analyzer.score.intervals import OCCUPIED_UM, occupied
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.slide import Slide
 
@@ -55,10 +55,10 @@ class Corrections:
         document = saved.document
         if document["status"] == "refused":
             raise ResultError(f"{saved.folder}: this section was refused, there is nothing to correct; analyse one with tissue on it")
-        if slide is not None and slide.sha256 != document["slide"]["sha256"]:
-            raise UsageError(
-                f"{slide.file_name}: not the slide of {saved.folder.name} (other bytes); open {document['slide']['file_name']}"
-            )
+        facts = document["slide"]
+        if slide is not None and slide.shape != (facts["height_px"], facts["width_px"]):  # its SHA-256 would take minutes
+            found, wanted = " x ".join(map(str, slide.shape[::-1])), f"{facts['width_px']} x {facts['height_px']}"
+            raise UsageError(f"{slide.file_name}: {found} px, but {saved.folder.name} was made on {wanted}; open {facts['file_name']}")
         self.saved, self.who = saved, who
         self._settings = Settings.model_validate(document["settings"])
         self._nuclei_assessed = document["inflammation"]["macrophages_in_necrotic_fibres"] is not None
@@ -100,9 +100,9 @@ class Corrections:
 
     @property
     def tissue_area_mm2(self) -> float:
-        """Of the tissue that was not marked unassessable; the share of a region is that of the 25 um squares with tissue in it."""
-        left = 1.0 - float(self._book.excluded.mean()) if len(self._book.excluded) else 1.0
-        return float(self.saved.document["quality"]["tissue_area_mm2"]) * left
+        """Of the tissue, without the regions marked unassessable: these count by the squares of 25 um in them that hold objects."""
+        whole = float(self.saved.document["quality"]["tissue_area_mm2"])
+        return max(0.0, whole - float(self._book.excluded.sum()) * OCCUPIED_UM**2 / 1e6)
 
     def scores(self) -> Scores:
         """The scores of the corrected section."""
