@@ -13,6 +13,7 @@ import psutil
 
 from biopsy_analyzer.batch.contained import Contained
 from biopsy_analyzer.batch.job import Job, Options, Outcome
+from biopsy_analyzer.terminal import LOG
 
 WORKER_BYTES = 4 * 2**30
 """Memory that a worker is reckoned with where --workers is not given. Prior."""
@@ -52,6 +53,9 @@ def run_locally(
         todo.clear()
         for hand in hands:
             hand.stop()
+        log = options.out / LOG
+        if log.exists() and not log.stat().st_size:
+            log.unlink()
 
 
 def _work(
