@@ -62,3 +62,10 @@ def make_nuclei(kind: list[str], **columns: Any) -> pd.DataFrame:
         "reason": "",
     }
     return typed(pd.DataFrame(usual | columns, index=range(n)), NUCLEI)
+
+
+def two_fascicles(gap_um: float) -> pd.DataFrame:
+    """Two lattices of 6 x 6 touching fibres of 60 um, `gap_um` apart along x."""
+    y, x = (a.ravel() for a in np.mgrid[0:6, 0:12])
+    disc = np.pi * 33.0**2  # a little more than the squares hold: discs that overlap, as polygons that touch do
+    return make_fibres(["normal"] * 72, y_um=y * 60.0, x_um=x * 60.0 + np.where(x > 5, gap_um, 0.0), area_um2=disc)

@@ -1,0 +1,102 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from biopsy_analyzer.score import score, unassessed
+from biopsy_analyzer.score.evidence import FINDINGS, NOT_ON_HE, evidence_objects
+from biopsy_analyzer.settings import Settings
+from biopsy_analyzer.tables import CLUSTERS, EVIDENCE, empty
+from made_tables import make_fibres, make_nuclei
+
+SETTINGS = Settings()
+SIDE = 30
+
+
+def section():
+    """900 fibres: 90 necrotic, a third of them eaten, 45 pale-fragmented, 60 regenerating; 40 lymphocytes at living fibres in 4.5 mm2."""
+    order = np.random.default_rng(0).permutation(SIDE**2)
+    state = np.full(SIDE**2, "normal", dtype=object)
+    state[order[:90]], state[order[90:135]], state[order[135:195]] = "necrotic", "pale-fragmented", "regenerating"
+    eaten = np.zeros(SIDE**2)
+    eaten[order[:30]] = 3
+    fibres = make_fibres(state.tolist(), macrophages_inside=eaten)
+    fibres.loc[order[200:260], "internal_nuclei_count"] = 1.0
+    at = np.random.default_rng(1).uniform(0, 2100, (40, 2))
+    nuclei = make_nuclei(["lymphocyte"] * 40, y_um=at[:, 0], x_um=at[:, 1], fibre_distance_um=5.0)
+    clusters = (
+        empty(CLUSTERS)
+        .reindex(range(3))
+        .assign(cluster_id=[1, 2, 3], kind=["macrophage", "mixed", "lymphocytic"], cells=[4, 12, 11], necrotic_fibres=[2, 1, 0])
+    )
+    return fibres, nuclei, clusters
+
+
+def items(scores):
+    return {item.code: item for item in scores.evidence}
+
+
+def test_by_hand():
+    found = items(score(*section(), 4.5, SETTINGS, nuclei_assessed=True))
+    assert list(found) == [*FINDINGS, *(code for code, *_ in NOT_ON_HE)]
+    expected = {
+        "necrotic-fibres": (135 / 900, "present", 135),
+        "regeneration": (60 / 900, "present", 60),
+        "myophagocytosis": (30 / 135, "present", 30),
+        "internal-nuclei": (60 / 765, "present", 60),
+        "fibre-invasion": (0.0, "absent", 0),
+        "sparse-inflammation": (40 / 4.5, "present", 40),
+        "endomysial-infiltrate": (40 / 4.5, "absent", 40),
+        "clusters-at-necrosis": (1.0, "present", 1),
+        "clusters-of-ten": (1.0, "present", 1),
+    }
+    for code, (value, state, count) in expected.items():
+        item = found[code]
+        assert (item.value, item.state) == (pytest.approx(value), state), code
+        assert item.objects.count == count
+        assert item.ci95 is None or item.ci95[0] <= item.value <= item.ci95[1]
+    assert found["clusters-of-ten"].objects.ids == (3,)  # the one at a necrotic fibre is no sign of inflammation of its own
+    assert found["necrosis-predominant"].state == "present"
+    assert found["necrosis-scattered"].state == "present"
+    assert found["perifascicular-atrophy"].reason == "no perimysium is seen"
+    assert len(found["necrotic-fibres"].objects.ids) == 50
+
+
+def test_the_table_holds_every_object():
+    tables = section()
+    table = evidence_objects(*tables, SETTINGS)
+    assert table.dtypes.astype(str).to_dict() == EVIDENCE
+    for code, item in items(score(*tables, 4.5, SETTINGS, nuclei_assessed=True)).items():
+        ids = table.loc[table["item"] == code, "object_id"]
+        if item.objects is not None:
+            assert len(ids) == item.objects.count
+            assert tuple(ids[:50]) == item.objects.ids
+    dead = tables[0]["state"].isin(("necrotic", "pale-fragmented"))
+    assert set(table.loc[table["item"] == "necrotic-fibres", "object_id"]) == set(tables[0]["fibre_id"][dead])
+
+
+def test_what_cannot_be_told_says_why():
+    fibres, nuclei, clusters = section()
+    coarse = items(score(fibres, nuclei, clusters, 4.5, SETTINGS, nuclei_assessed=False))
+    assert coarse["clusters-of-ten"].reason == "needs nuclei and a tissue area"
+    assert coarse["necrotic-fibres"].state == "present"
+    few = items(score(fibres[:40], nuclei, clusters, 0.2, SETTINGS, nuclei_assessed=True))
+    assert "40 assessable fibres" in few["necrotic-fibres"].reason
+    blank = items(unassessed("no tissue"))
+    for found in (few, blank):
+        assert {item.state for item in found.values()} == {"not_assessable"}
+    assert blank["mhc-i"].reason == "needs immunohistochemistry"
+    assert len(evidence_objects(fibres[:0], nuclei[:0], clusters[:0], SETTINGS)) == 0
+
+
+def test_an_interval_over_the_threshold_is_not_settled():
+    fibres = make_fibres(["necrotic"] * 10 + ["normal"] * 290)
+    item = items(score(fibres, make_nuclei([]), empty(CLUSTERS), 1.4, SETTINGS, nuclei_assessed=True))["necrotic-fibres"]
+    assert item.state == "not_assessable"
+    assert item.reason.startswith("not settled: 95 % interval")
+
+
+def test_every_item_is_described():
+    page = (Path(__file__).parents[2] / "docs" / "score.md").read_text(encoding="utf-8")
+    for code in (*FINDINGS, *(code for code, *_ in NOT_ON_HE)):
+        assert f"`{code}`" in page, code

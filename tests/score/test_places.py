@@ -1,0 +1,96 @@
+import cv2
+import numpy as np
+import pytest
+
+from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.measure.shape import measure_shape
+from biopsy_analyzer.score.places import find_places, groups, neighbours
+from biopsy_analyzer.settings import SpaceSettings
+from biopsy_analyzer.training.draw import draw_recipe
+from biopsy_analyzer.training.draw import layout as lay
+from made_tables import make_fibres, make_nuclei, two_fascicles
+
+SETTINGS = SpaceSettings()
+
+
+def test_a_wide_gap_is_perimysium_and_parts_fascicles() -> None:
+    fibres = two_fascicles(60.0)
+    nuclei = make_nuclei(["lymphocyte"] * 3, y_um=[150.0, 150.0, 150.0], x_um=[360.0, 30.0, 120.0])
+    found = find_places(fibres, nuclei, SETTINGS)
+    facing = np.isin(fibres["x_um"], (300.0, 420.0))
+    np.testing.assert_array_equal(found.border[facing], True)
+    assert found.border[~facing].sum() == 0
+    assert found.in_gap.tolist() == [True, False, False]
+    assert found.fascicles == 2
+
+
+def test_a_narrow_gap_is_none() -> None:
+    found = find_places(two_fascicles(15.0), make_nuclei(["lymphocyte"], y_um=150.0, x_um=337.0), SETTINGS)
+    assert (found.fascicles, found.border.any(), found.in_gap.any()) == (0, False, False)
+
+
+def test_a_missed_fibre_is_no_perimysium() -> None:
+    fibres = two_fascicles(0.0)
+    kept = fibres[~((fibres["x_um"] == 300) & (fibres["y_um"] == 180))].reset_index(drop=True)
+    found = find_places(kept, make_nuclei(["lymphocyte"], y_um=180.0, x_um=300.0), SETTINGS)
+    assert (found.fascicles, found.in_gap.any()) == (0, False)
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_hardly_any_fibres(rows: int) -> None:
+    found = find_places(make_fibres(["normal"] * rows), make_nuclei([]), SETTINGS)
+    assert (len(found.border), len(found.in_gap), found.fascicles) == (rows, 0, 0)
+    assert len(neighbours(make_fibres(["normal"] * rows), SETTINGS)) == 0
+
+
+def test_rotated_and_mirrored_the_same() -> None:
+    fibres, nuclei = two_fascicles(60.0), make_nuclei(["lymphocyte"] * 40, y_um=np.linspace(0, 300, 40), x_um=np.linspace(0, 700, 40))
+    straight = find_places(fibres, nuclei, SETTINGS)
+    for turn in (lambda t: t.assign(y_um=t["x_um"], x_um=-t["y_um"]), lambda t: t.assign(x_um=-t["x_um"])):
+        turned = find_places(turn(fibres), turn(nuclei), SETTINGS)
+        np.testing.assert_array_equal(turned.border, straight.border)
+        assert (turned.in_gap != straight.in_gap).sum() <= 1  # on a line of the raster
+        assert turned.fascicles == straight.fascicles
+
+
+def test_drawn_perimysium_is_found() -> None:
+    """Of drawn sections the zones are known: what lies in the perimysium, 12 um and more from any fibre's edge, is found there."""
+    hit = wrong = places = inside = 0
+    for seed in (1, 2, 3):
+        rng = np.random.default_rng(seed)
+        recipe = draw_recipe(rng, "clean", "normal")
+        changes = {"perimysium_px": 100.0, "fascicle_px": 600.0, "fibre_px": 90.0, "gap_px": 4.0, "fat_share": 0.0, "infiltrate_share": 0.0}
+        recipe = type(recipe)(**{**vars(recipe), **changes, "missing_share": 0.0, "glass_edge": False, "structures": {}})
+        plan = lay.lay_out(rng, (1000, 1000), recipe)
+        fibres = measure_shape(plan.fibres, PixelGrid(plan.fibres.shape, 0.5))
+        clear = cv2.distanceTransform((plan.fibres == 0).astype(np.uint8), cv2.DIST_L2, 5) * 0.5 > 12
+        for zone, wanted in ((lay.PERIMYSIUM, True), (lay.ENDOMYSIUM, False)):
+            at = np.argwhere((plan.zone == zone) & (clear | (zone == lay.ENDOMYSIUM)))
+            at = at[rng.permutation(len(at))[:400]] * 0.5
+            at = at[((at > 60) & (at < 440)).all(axis=1)]  # at the image's edge nobody knows what lies beyond
+            found = find_places(fibres, make_nuclei(["lymphocyte"] * len(at), y_um=at[:, 0], x_um=at[:, 1]), SETTINGS).in_gap
+            hit, places = hit + found.sum() * wanted, places + len(at) * wanted
+            wrong, inside = wrong + found.sum() * (not wanted), inside + len(at) * (not wanted)
+    assert places > 300
+    assert hit / places > 0.85
+    assert wrong / inside < 0.15
+
+
+def test_neighbours_of_a_lattice_are_its_sides() -> None:
+    pairs = neighbours(make_fibres(["normal"] * 36), SETTINGS)  # 6 x 6, 70 um apart, radius 35.7
+    assert len(pairs) == 2 * 6 * 5
+    assert (np.ptp(groups(pairs, 36)), len(np.unique(groups(pairs[:0], 36)))) == (0, 36)
+
+
+def test_neighbours_are_those_of_a_slow_search_with_giants_among_them() -> None:
+    rng = np.random.default_rng(0)
+    yx, area = rng.uniform(0, 1500, (150, 2)), rng.lognormal(8, 0.5, 150)
+    area[7] = 200_000.0
+    fibres = make_fibres(["normal"] * 150, y_um=yx[:, 0], x_um=yx[:, 1], area_um2=area)
+    radius = np.sqrt(area / np.pi)
+    slow = {
+        (i, j) for i in range(150) for j in range(i + 1, 150) if np.hypot(*(yx[i] - yx[j])) - radius[i] - radius[j] <= SETTINGS.neighbour_um
+    }
+    found = neighbours(fibres, SETTINGS)
+    assert {(min(p), max(p)) for p in found.tolist()} == slow
+    assert len(found) == len(slow)

@@ -1,0 +1,104 @@
+import warnings
+
+import numpy as np
+import pytest
+
+from biopsy_analyzer.score.places import find_places, neighbours
+from biopsy_analyzer.score.space import find_space, join_count
+from biopsy_analyzer.settings import Settings, SpaceSettings
+from made_tables import make_fibres, make_nuclei, two_fascicles
+
+SETTINGS = Settings()
+
+
+def space_of(fibres):
+    return find_space(fibres, find_places(fibres, make_nuclei([]), SETTINGS.space), None, SETTINGS)
+
+
+def lattice(necrotic):
+    return make_fibres(np.where(necrotic, "necrotic", "normal").tolist())
+
+
+def test_join_count_by_hand():
+    """A square of four with its sides: two labelled at random share a side in 4 of 6 cases."""
+    pairs = np.array([[0, 1], [1, 2], [2, 3], [3, 0]])
+    side, diagonal = (join_count(np.array(labels, dtype=bool), pairs) for labels in ([1, 1, 0, 0], [1, 0, 1, 0]))
+    assert (side.observed, side.expected, side.ratio) == (1, pytest.approx(4 / 6), pytest.approx(1.5))
+    assert diagonal.observed == 0
+    assert diagonal.p > side.p
+    for labels in ([1, 1, 1, 1], [0, 0, 0, 0], [1, 0, 0, 0]):
+        assert join_count(np.array(labels, dtype=bool), pairs).ratio is None
+    assert join_count(np.array([1, 1, 0, 0], dtype=bool), pairs[:0]).p is None
+
+
+@pytest.mark.parametrize("pulled", [0.0, 0.6, 1.5])
+def test_join_count_is_that_of_esda(pulled):
+    """Count, mean and p of PySAL's permutation test on the same graph, for necrosis drawn at random and towards one side."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what geopandas and friends warn of when they are imported
+        from esda.join_counts import Join_Counts
+        from libpysal.weights import W
+
+    rng = np.random.default_rng(3)
+    fibres = make_fibres(["normal"] * 400)
+    chance = 0.15 * np.exp(pulled * (fibres["x_um"].to_numpy() / 700 - 1))
+    labelled = rng.random(400) < chance
+    pairs = neighbours(fibres, SpaceSettings())
+    near = {i: [] for i in range(400)}
+    for i, j in pairs.tolist():
+        near[i].append(j)
+        near[j].append(i)
+    np.random.seed(0)  # noqa: NPY002 - esda draws from the global generator
+    theirs = Join_Counts(labelled.astype(int), W(near, silence_warnings=True), permutations=999)
+    ours = join_count(labelled, pairs)
+    assert ours.observed == theirs.bb
+    assert ours.expected == pytest.approx(theirs.mean_bb, rel=0.05)
+    assert ours.p == pytest.approx(theirs.p_sim_bb, abs=0.03)
+
+
+def test_scattered_grouped_and_too_few():
+    rng = np.random.default_rng(0)
+    side = 30
+    y, x = np.divmod(np.arange(side**2), side)
+    scattered, _ = space_of(lattice(rng.permutation(side**2) < 60))
+    grouped, in_area = space_of(lattice(np.hypot(y - 10, x - 10) < 4.5))
+    few, _ = space_of(lattice(np.arange(side**2) < 9))
+    assert (scattered.arrangement, scattered.confluent.count) == ("scattered", 0)
+    assert (grouped.arrangement, grouped.confluent.count) == ("grouped", 1)
+    assert grouped.confluent.largest_fibres == grouped.confluent.fibres == in_area.sum() == (np.hypot(y - 10, x - 10) < 4.5).sum()
+    assert grouped.confluent.largest_um2 == in_area.sum() * 4000
+    assert grouped.confluent.share == 1
+    assert few.arrangement == "not_assessable"
+    assert "9 necrotic fibres, at least 10" in few.reasons[0]
+    assert (scattered.fascicles, scattered.perifascicular.p) == (None, None)
+
+
+def test_perifascicular():
+    fibres = two_fascicles(60.0)
+    facing = np.isin(fibres["x_um"], (300.0, 420.0))
+    space, _ = space_of(fibres.assign(state=np.where(facing, "necrotic", "normal")))
+    assert space.arrangement == "perifascicular"
+    assert (space.perifascicular.observed, space.perifascicular.expected) == (12, pytest.approx(2))
+    assert space.perifascicular_fibres == 12
+    inner, _ = space_of(fibres.assign(state=np.where(facing, "normal", np.where(fibres["fibre_id"] % 4 == 0, "necrotic", "normal"))))
+    assert inner.arrangement != "perifascicular"
+
+
+def test_unassessable_fibres_are_left_out():
+    fibres = lattice(np.arange(400) < 40).assign(assessable=np.arange(400) >= 20)
+    space, rows = space_of(fibres)
+    assert space.confluent.fibres == rows.sum() == 20
+    assert not rows[:20].any()
+
+
+def test_false_alarms_are_as_rare_as_stated():
+    """Necrosis labelled at random on fibres in two fascicles: an arrangement is named in about 1 of 50 (two tests of 1 %), or fewer."""
+    rng = np.random.default_rng(1)
+    y, x = (a.ravel() for a in np.mgrid[0:12, 0:24])
+    fibres = make_fibres(["normal"] * 288, y_um=y * 60.0, x_um=x * 60.0 + np.where(x > 11, 60.0, 0.0), area_um2=np.pi * 33.0**2)
+    places = find_places(fibres, make_nuclei([]), SETTINGS.space)
+    names = []
+    for _ in range(150):
+        state = np.where(rng.permutation(288) < 30, "necrotic", "normal")
+        names.append(find_space(fibres.assign(state=state), places, None, SETTINGS)[0].arrangement)
+    assert names.count("scattered") >= 143
