@@ -26,7 +26,7 @@ from biopsy_analyzer.tissue.mask import find_tissue
 
 FILE = "pictures.parquet"
 SECTION_PX = 1400  # longer side; fills a desktop window, and a printed page at 200 dpi
-CROP_QUALITY = 82  # of JPEG: WebP saves a quarter of the bytes and takes ten times as long
+CROP_QUALITY = 78  # of JPEG: WebP saves a quarter of the bytes and takes ten times as long
 SECTION_QUALITIES = (78, 62, 46, 30)
 SECTION_BYTES = 500_000  # a page with all close-ups stays below 3 MB
 

@@ -11,12 +11,13 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from biopsy_analyzer.report.html.figures import axis_figure, size_figure
 from biopsy_analyzer.report.html.maps import density_maps, ramp
 from biopsy_analyzer.report.html.material import Material, numbered, rings_of
+from biopsy_analyzer.report.html.section import section_figure
 from biopsy_analyzer.report.html.svg import closed_path, marks_path
 from biopsy_analyzer.report.palette import CLUSTER_COLOURS, FIBRE_COLOURS, NUCLEUS_COLOURS
 from biopsy_analyzer.report.pictures import compress
 from biopsy_analyzer.report.result import Result
 from biopsy_analyzer.report.scores_json import scores_document
-from made_tables import make_fibres
+from made_tables import make_fibres, make_nuclei
 
 VISIONS = {  # linear RGB, complete loss; Machado, Oliveira, Fernandes 2009
     "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
@@ -111,3 +112,14 @@ def test_no_maps_without_scores(sick: Result) -> None:
     document["scores"]["necrosis"]["value"] = None
     none: dict[str, dict[int, np.ndarray]] = {"fibre": {}, "nucleus": {}, "cluster": {}}
     assert density_maps(Material(document, sick.fibres, sick.nuclei, sick.clusters, none, compress(sick.picture, ()))) == []
+
+
+def test_of_very_many_cells_some_are_drawn_and_the_legend_says_so(sick: Result) -> None:
+    kinds = ["macrophage"] * 13_000 + ["lymphocyte"] * 6_000
+    nuclei = make_nuclei(kinds, y_um=np.arange(19_000) // 200 * 4.0, x_um=np.arange(19_000) % 200 * 3.0)
+    none: dict[str, dict[int, np.ndarray]] = {"fibre": {}, "nucleus": {}, "cluster": {}}
+    figure = section_figure(Material(scores_document(sick), sick.fibres, nuclei, sick.clusters, none, compress(sick.picture, ())))
+    layers = {layer["key"]: layer for layer in figure["layers"]}
+    assert (layers["macrophage"]["label"], layers["macrophage"]["count"]) == ("macrophage, 1 in 3 drawn", 13_000)
+    assert layers["macrophage"]["path"].count("M") == -(-13_000 // 3)
+    assert (layers["lymphocyte"]["label"], layers["lymphocyte"]["path"].count("M")) == ("lymphocyte", 6_000)

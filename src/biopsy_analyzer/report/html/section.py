@@ -18,6 +18,8 @@ UNITS = 2  # SVG units a pixel of the picture: outlines to half a pixel
 MARK_UM, MARK_UNITS = 4.0, (5, 14)  # radius of a cell's mark, and its bounds in units
 SHOWN_AT_FIRST = ("necrotic", "pale-fragmented", "regenerating", "macrophage", "lymphocyte", "clusters", "flags")
 MOST_NUMBERS = 1500
+MOST_MARKS = 6000  # of one type of cell; of more every second, third ... is drawn, and the legend says so
+MANY_FIBRES = 5000  # more, and outlines are rounder: each is small then, and the page stays below 3 MB
 
 
 def section_figure(material: Material) -> dict[str, Any]:
@@ -60,8 +62,8 @@ def _to_units(material: Material, yx_um: np.ndarray) -> np.ndarray:
 
 def _fibre_layers(material: Material) -> list[dict[str, Any]]:
     classes = fibre_class(material.fibres).to_numpy()
-    ids = material.fibres["fibre_id"].to_numpy()
-    rings = material.rings["fibre"]
+    ids, rings = material.fibres["fibre_id"].to_numpy(), material.rings["fibre"]
+    tolerance = 1.0 if len(ids) <= MANY_FIBRES else 2.0
     return [
         {
             "key": name,
@@ -69,7 +71,7 @@ def _fibre_layers(material: Material) -> list[dict[str, Any]]:
             "label": name,
             "count": int(np.count_nonzero(classes == name)),
             "on": name in SHOWN_AT_FIRST,
-            "path": joined((_to_units(material, rings[n]) for n in ids[classes == name].tolist() if n in rings), 1.0),
+            "path": joined((_to_units(material, rings[n]) for n in ids[classes == name].tolist() if n in rings), tolerance),
             "kind": "outline",
         }
         for name in FIBRE_COLOURS
@@ -80,20 +82,22 @@ def _cell_layers(material: Material) -> list[dict[str, Any]]:
     types = material.nuclei["type"].to_numpy()
     centres = _to_units(material, material.nuclei[["y_um", "x_um"]].to_numpy())
     radius = float(np.clip(MARK_UM / material.shots[0].grid.um_per_px * UNITS, *MARK_UNITS))
-    return [
-        {
-            "key": name,
-            "group": "Nuclei",
-            "label": "internal nucleus" if name == "internal" else name,
-            "count": int(np.count_nonzero(types == name)),
-            "on": name in SHOWN_AT_FIRST,
-            "path": marks_path(centres[types == name], NUCLEUS_MARKERS[name].corners, radius),
-            "kind": "dot" if NUCLEUS_MARKERS[name].corners > 4 else "mark",
-            "width": 2 * radius,
-        }
-        for name in NUCLEUS_COLOURS
-        if name in NUCLEUS_MARKERS
-    ]
+    return [_cell_layer(name, centres[types == name], radius) for name in NUCLEUS_COLOURS if name in NUCLEUS_MARKERS]
+
+
+def _cell_layer(name: str, centres: np.ndarray, radius: float) -> dict[str, Any]:
+    every = -(-len(centres) // MOST_MARKS) or 1
+    corners = NUCLEUS_MARKERS[name].corners
+    return {
+        "key": name,
+        "group": "Nuclei",
+        "label": ("internal nucleus" if name == "internal" else name) + (f", 1 in {every} drawn" if every > 1 else ""),
+        "count": len(centres),
+        "on": name in SHOWN_AT_FIRST,
+        "path": marks_path(centres[::every], corners, radius),
+        "kind": "dot" if corners > 4 else "mark",
+        "width": 2 * radius,
+    }
 
 
 def _other_layers(material: Material) -> list[dict[str, Any]]:
