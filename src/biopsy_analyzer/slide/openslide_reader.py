@@ -10,6 +10,7 @@ import importlib.util
 import json
 import math
 import os
+import select
 import struct
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from biopsy_analyzer.slide.tiles import Decode, TileCache, TiledLevel
 CHILD = Path(__file__).with_name("openslide_child.py")
 MEMORY_BYTES = 3 * 2**30  # prior: of address space, of which the libraries alone take about 0.5 GB
 REPLY_S = 25.0  # prior: a child that says nothing for so long hangs
+ENDS_S = 5.0  # prior: between the end of its pipe and that of a child that crashed
 CHILDREN = 4  # prior: at most so many threads of one slide read side by side
 MAX_LEVELS, MAX_SIDE_PX = 64, 5_000_000
 MIN_TILE, MAX_TILE, CROPPED_TILE = 128, 4096, 1024
@@ -52,6 +54,9 @@ class _Child:
         # unbuffered: a fork must not inherit half a request and send it again
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "bufsize": 0}
         self._process = subprocess.Popen(command, **pipes)
+        self._poll = select.poll() if hasattr(select, "poll") else None  # Windows has none: a hang is not noticed there
+        if self._poll:
+            self._poll.register(self._process.stdout, select.POLLIN)  # type: ignore[arg-type]
         try:
             kind, body = self._reply()
         except BaseException:
@@ -72,42 +77,32 @@ class _Child:
         return self._reply()
 
     def _reply(self) -> tuple[bytes, bytearray]:
-        hung = threading.Event()
-
-        def stop() -> None:
-            hung.set()
-            self._process.kill()
-
-        timer = threading.Timer(REPLY_S, stop)
-        timer.daemon = True
-        timer.start()
-        try:
-            head = self._receive(REPLY.size)
-            kind, length = REPLY.unpack(head) if len(head) == REPLY.size else (b"", 0)
-            body = self._receive(length)
-        finally:
-            timer.cancel()
-        if not kind or len(body) < length:
-            raise self._gone(hung.is_set())
-        return kind, body
+        head = self._receive(REPLY.size)
+        kind, length = REPLY.unpack(head)
+        return kind, self._receive(length)
 
     def _receive(self, length: int) -> bytearray:
-        """`length` bytes, fewer where the child has ended."""
+        """`length` bytes; NotASlide where the child has ended or says nothing for too long."""
         received, at = bytearray(length), 0
         view = memoryview(received)
         while at < length:
+            if self._poll and not self._poll.poll(REPLY_S * 1000):
+                raise self._gone(f"hung for {REPLY_S:g} s")
             count = self._process.stdout.readinto(view[at:])  # type: ignore[union-attr]
             if not count:
-                return bytearray(view[:at])
+                raise self._gone()
             at += count
         return received
 
-    def _gone(self, hung: bool = False) -> NotASlide:
-        code = self._process.wait()
+    def _gone(self, how: str = "") -> NotASlide:
+        try:
+            code = self._process.wait(0 if how else ENDS_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
         self.close()
-        end = f"signal {-code}" if code < 0 else f"exit {code}"
-        found = f"reader hung for {REPLY_S:g} s" if hung else f"reader crashed ({end})"
-        return NotASlide(f"{self._name}: {found}, the file is damaged or takes too much memory. Copy it again.")
+        how = how or f"crashed ({f'signal {-code}' if code < 0 else f'exit {code}'})"
+        return NotASlide(f"{self._name}: reader {how}, the file is damaged or takes too much memory. Copy it again.")
 
     def close(self) -> None:
         """Ends the process."""

@@ -18,7 +18,7 @@ from biopsy_analyzer.slide.kind import file_kind
 from biopsy_analyzer.slide.pixel_size import choose
 from biopsy_analyzer.slide.plain import Plain
 from biopsy_analyzer.slide.reader import Level, Reader
-from biopsy_analyzer.slide.resample import STEPS, aligned, edges, resample, span, weights
+from biopsy_analyzer.slide.resample import STEPS, edges, halve, resample, span, weights, whole_ratio
 from biopsy_analyzer.slide.tiff import Tiff
 from biopsy_analyzer.slide.tiles import CACHE_MIB, TileCache
 
@@ -123,9 +123,9 @@ class Slide:
         """Stored tiles that a read of `grid` touches."""
         level, scales = self._choose(grid.um_per_px)
         rows, columns = self._edges(grid, scales)
-        counts = []
+        counts, as_they_are = [], whole_ratio(rows, columns) > 0
         for edge, size, tile in zip((rows, columns), level.shape, level.tile, strict=True):
-            first, last = span(edge, size) if not aligned(edge) else (max(int(edge[0] // STEPS), 0), min(int(edge[-1] // STEPS), size))
+            first, last = (max(int(edge[0] // STEPS), 0), min(int(edge[-1] // STEPS), size)) if as_they_are else span(edge, size)
             counts.append(max(0, -(-last // tile) - first // tile) if first < last else 0)
         return counts[0] * counts[1]
 
@@ -167,8 +167,14 @@ class Slide:
 
     @staticmethod
     def _read_band(level: Level, rows: np.ndarray, columns: np.ndarray, enlarging: bool, out: np.ndarray) -> None:
-        if aligned(rows) and aligned(columns):
+        ratio = whole_ratio(rows, columns)
+        if ratio == 1:
             _paste(level, int(rows[0] // STEPS), int(columns[0] // STEPS), out)
+            return
+        if ratio == 2:
+            whole = np.full((2 * out.shape[0], 2 * out.shape[1], 3), 255, np.uint8)
+            _paste(level, int(rows[0] // STEPS), int(columns[0] // STEPS), whole)
+            out[:] = halve(whole)
             return
         (top, bottom), (left, right) = span(rows, level.shape[0]), span(columns, level.shape[1])
         if top < bottom and left < right:
