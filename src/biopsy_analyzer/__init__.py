@@ -16,11 +16,19 @@ if TYPE_CHECKING:
     from biopsy_analyzer.models import load_models
     from biopsy_analyzer.pipeline import analyze_slide
     from biopsy_analyzer.report import Result, write_result
+    from biopsy_analyzer.report.labels import read_labels
+    from biopsy_analyzer.report.saved import read_saved
+    from biopsy_analyzer.rescore import score_again
+    from biopsy_analyzer.samples import sample_slide
     from biopsy_analyzer.settings import Settings
+    from biopsy_analyzer.settings_file import load_settings
     from biopsy_analyzer.slide import open_slide
     from biopsy_analyzer.versions import __version__
 
-__all__ = ["Result", "Settings", "__version__", "analyze_slide", "load_models", "open_slide", "write_result"]
+__all__ = [
+    "Result", "Settings", "__version__", "analyze_slide", "load_models", "load_settings", "open_slide", "read_labels", "read_saved",
+    "sample_slide", "score_again", "write_result",
+]  # fmt: skip
 
 _HOMES = {
     "__version__": "biopsy_analyzer.versions",
@@ -28,7 +36,12 @@ _HOMES = {
     "Settings": "biopsy_analyzer.settings",
     "analyze_slide": "biopsy_analyzer.pipeline",
     "load_models": "biopsy_analyzer.models",
+    "load_settings": "biopsy_analyzer.settings_file",
     "open_slide": "biopsy_analyzer.slide",
+    "read_labels": "biopsy_analyzer.report.labels",
+    "read_saved": "biopsy_analyzer.report.saved",
+    "sample_slide": "biopsy_analyzer.samples",
+    "score_again": "biopsy_analyzer.rescore",
     "write_result": "biopsy_analyzer.report",
 }
 
