@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,26 +17,28 @@ from biopsy_analyzer.viewer.session import Session, open_session
 from painted_slide import painted, write_pyramid
 from sections import colour_models
 
+SERVERS: list[subprocess.Popen[bytes]] = []
+
 
 @pytest.fixture(scope="session", autouse=True)
-def display() -> Iterator[None]:
-    """An X server of its own for each test process: windows are real, and nothing flickers on a screen that someone looks at."""
+def display() -> None:
+    """An X server of its own for each test process: windows are real, and nothing flickers on a screen that someone looks at.
+
+    It ends itself with its last window (-terminate): stopped here, before Qt is, it would tear Qt down with it.
+    """
     server = shutil.which("Xvfb")
     if server is None:
         pytest.fail("Xvfb is missing; scripts/debian_packages installs what windows need")
     reader, writer = os.pipe()
-    command = [server, "-displayfd", str(writer), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"]
-    process = subprocess.Popen(command, pass_fds=[writer], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [server, "-displayfd", str(writer), "-screen", "0", "1600x1000x24", "-nolisten", "tcp", "-terminate"]
+    SERVERS.append(subprocess.Popen(command, pass_fds=[writer], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+    atexit.register(SERVERS[-1].terminate)
     os.close(writer)
     with os.fdopen(reader) as pipe:
         number = pipe.readline().strip()
-    before = {name: os.environ.pop(name, None) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")}
+    for name in ("WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        os.environ.pop(name, None)
     os.environ["DISPLAY"] = f":{number}"
-    yield
-    del os.environ["DISPLAY"]
-    os.environ.update({name: value for name, value in before.items() if value is not None})
-    process.terminate()
-    process.wait()
 
 
 @pytest.fixture(scope="session")

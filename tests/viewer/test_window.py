@@ -263,6 +263,21 @@ def test_closing_lets_go_of_the_viewer(opened: BiopsyAnalyzer) -> None:
     viewer.scene.camera.zoom = 2.0
 
 
+def test_a_dock_that_was_closed_comes_back(opened: BiopsyAnalyzer, qtbot: Any) -> None:
+    """As by the cross of the dock: napari only takes the widget out of its frame."""
+    viewer = napari.current_viewer()
+    assert viewer is not None
+    viewer.window.remove_dock_widget(opened)
+    assert opened.workspace.session is None
+    _, again = viewer.window.add_plugin_dock_widget("biopsy-analyzer", "Biopsy Analyzer")
+    assert again is not opened
+    click(qtbot, again, centre(1))
+    click(qtbot, again, centre(2), SHIFT)
+    assert len(again.workspace.session.selected[1]) == 2
+    qtbot.keyClick(canvas_of_window(), Qt.Key.Key_N)
+    again.close()
+
+
 def test_a_slide_without_a_result_can_be_run_only(make_napari_viewer: Callable[..., napari.Viewer], analysed: Path) -> None:
     viewer = make_napari_viewer()
     dock = BiopsyAnalyzer(viewer)

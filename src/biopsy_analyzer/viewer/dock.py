@@ -6,7 +6,7 @@ from typing import Any
 
 import napari
 from napari.qt.threading import create_worker
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from biopsy_analyzer.viewer.blind import BlindWidget
@@ -78,6 +78,12 @@ class BiopsyAnalyzer(QWidget):
         self.workspace.say(
             f"The {name} found is not the file that was analysed, its content differs: it was taken away. Open the right one."
         )
+
+    def event(self, event: Any) -> bool:
+        """Napari closes no dock widget, it only takes it out of its frame: that is the end of this one."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.close()
+        return bool(super().event(event))
 
     def closeEvent(self, event: Any) -> None:  # noqa: N802
         """Tabs end what they run, the viewer is let go."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pandas as pd
 from qtpy.QtCore import QItemSelection, QItemSelectionModel, Qt
@@ -42,6 +42,12 @@ class FibresTab(QWidget):
         workspace.viewer.bind_key(PREVIOUS_KEY, lambda _viewer: self.review(-1), overwrite=True)
         workspace.session_changed.connect(self._opened)
         self._opened(workspace.session)
+
+    def closeEvent(self, event: Any) -> None:  # noqa: N802
+        """The keys are free again."""
+        for key in (NEXT_KEY, PREVIOUS_KEY):
+            self.workspace.viewer.bind_key(key, None, overwrite=True)
+        super().closeEvent(event)
 
     def _arrange(self) -> None:
         self.view.setModel(self.model)

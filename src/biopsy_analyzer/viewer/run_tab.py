@@ -131,10 +131,11 @@ class RunTab(QWidget):
 
     def closeEvent(self, event: Any) -> None:  # noqa: N802
         """An analysis does not outlive its window."""
-        if self.process is not None:
-            self.process.finished.disconnect(self._finished)
-            self.process.kill()
-            self.process.waitForFinished(5000)
+        process, self.process = self.process, None
+        if process is not None:
+            process.finished.disconnect(self._finished)
+            process.kill()
+            process.waitForFinished(5000)
         super().closeEvent(event)
 
     def _read(self) -> None:
