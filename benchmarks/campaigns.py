@@ -4,13 +4,13 @@
 
 Kills: a real batch is ended by SIGKILL (the command alone, or with its workers) at random moments and run again, until so many kills
 have met; each finished output must be, to the byte, that of an undisturbed run. Mutants: damaged copies of a slide go through a real
-batch; each must end as a result or as one of our errors, within 30 s and twice the memory of the whole slide. Exit code 1 if one does not.
+batch; each must end as a result or as one of our errors, within 30 s (20 times the whole slide's, where that is more: the machine is
+busy) and twice its memory. Exit code 1 if one does not.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import subprocess
@@ -103,13 +103,13 @@ def mutant_campaign(folder: Path, mutants: int, seed: int) -> int:
     write_slide(clean[0])
     content = clean[0].read_bytes()
     kinds = {path.stem: mutate(content, path, np.random.default_rng([seed, number])) for number, path in enumerate(clean[1:])}
-    options = Options(folder / "out-mutants", folder / "models", time_limit_s=MUTANT_S)
+    out, models = folder / "out-mutants", folder / "models"
     outcomes: list[Outcome] = []
     workers = max(1, (os.cpu_count() or 1) // 2)
-    memory = peak_of(clean[0], options)
+    memory, seconds = whole(clean[0], Options(out, models))
     run_batch(
         [Job(path, path.stem, um_per_px=0.5) for path in clean[1:]],
-        Options(options.out, options.models, time_limit_s=MUTANT_S, memory_limit_bytes=2 * memory),
+        Options(out, models, time_limit_s=max(MUTANT_S, 20 * seconds), memory_limit_bytes=2 * memory),
         lambda jobs, given: run_locally(jobs, given, workers),
         lambda job, outcome: outcomes.append(outcome),
     )
@@ -150,8 +150,8 @@ def mutate(content: bytes, path: Path, rng: np.random.Generator) -> str:
     return kind
 
 
-def peak_of(path: Path, options: Options) -> int:
-    """Bytes that a worker holds at most while it analyses the whole slide."""
+def whole(path: Path, options: Options) -> tuple[int, float]:
+    """Bytes that a worker holds at most while it analyses the whole slide, and the seconds that takes with its start."""
     peak = 0
     process: list[psutil.Process] = []
 
@@ -160,15 +160,12 @@ def peak_of(path: Path, options: Options) -> int:
         process[:] = process or psutil.Process().children()
         peak = max(peak, *(child.memory_info().rss for child in process))
 
-    (outcome,) = run_locally([Job(path, "clean", um_per_px=0.5)], options_with_folder(options), 1, look)
-    if outcome.exit_code:
-        raise SystemExit(json.dumps(outcome.error))
-    return peak
-
-
-def options_with_folder(options: Options) -> Options:
     options.out.mkdir(parents=True, exist_ok=True)
-    return options
+    began = time.monotonic()
+    (outcome,) = run_locally([Job(path, "clean", um_per_px=0.5)], options, 1, look)
+    if outcome.exit_code:
+        raise SystemExit(f"the whole slide failed: {outcome.error}")
+    return peak, time.monotonic() - began
 
 
 if __name__ == "__main__":
