@@ -53,6 +53,17 @@ def test_a_section_is_analysed(plan: Plan, models: Path, tmp_path: Path) -> None
     assert sorted(os.listdir(folder)) == sorted([*tables, *others])
 
 
+def test_a_fhir_bundle_comes_along_on_request(plan: Plan, models: Path, tmp_path: Path) -> None:
+    (tmp_path / "slides").mkdir()
+    save(plan.rgb, tmp_path / "slides" / "painted.png")
+    asked = ("--mpp", "0.5", "--models", models, "--fhir", "--quiet")
+    assert run("analyze", "slides/painted.png", *asked, "-o", "one", folder=tmp_path).returncode == 0
+    assert run("batch", "slides", *asked, "-o", "many", folder=tmp_path).returncode == 0
+    bundles = [(tmp_path / out / "painted" / "fhir.json").read_bytes() for out in ("one", "many")]
+    assert bundles[0] == bundles[1]
+    assert json.loads(bundles[0])["resourceType"] == "Bundle"
+
+
 def test_the_summary_is_short_and_says_for_what_use(plan: Plan, models: Path, tmp_path: Path) -> None:
     save(plan.rgb, tmp_path / "-rf $(x) Müller.png")
     done = run("analyze", "--mpp", "0.5", "--models", models, "-o", "results", "--", "-rf $(x) Müller.png", folder=tmp_path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from biopsy_analyzer.cli.options import Device, DeviceOption, Json, ModelsOption, Mpp, SettingsOption, chosen_settings
+from biopsy_analyzer.cli.options import Device, DeviceOption, Fhir, Json, ModelsOption, Mpp, SettingsOption, chosen_settings
 from biopsy_analyzer.terminal import BatchBar, errors_in_one_line, write_error, write_out
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def batch(
     device: DeviceOption = Device.auto,
     models: ModelsOption = None,
     settings: SettingsOption = None,
+    fhir: Fhir = False,
     time_limit: Annotated[float, typer.Option(min=0.01, metavar="MIN", help="Minutes after which a slide has failed.")] = 120.0,
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
@@ -52,6 +53,10 @@ def batch(
                 bar.slide_ended(job.id)
                 if outcome.exit_code:
                     write_error(str(job.path), outcome.error)
+                elif fhir:
+                    from biopsy_analyzer.feed.fhir import write_fhir
+
+                    write_fhir(out / job.id)
 
             def execute(left: Sequence[Job], options: Options) -> Iterator[Outcome]:
                 return _execute(left, options, workers, scheduler, bar)

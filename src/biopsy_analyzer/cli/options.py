@@ -24,6 +24,7 @@ Mpp = Annotated[float | None, typer.Option("--mpp", metavar="UM_PER_PX", help="E
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where the networks run.")]
 ModelsOption = Annotated[Path | None, typer.Option("--models", metavar="DIR", help="Folder of models; without it those of this version.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Fhir = Annotated[bool, typer.Option("--fhir", help="Write fhir.json too: a FHIR Bundle, R5. Of older results, or R4B: the command fhir.")]
 SettingsOption = Annotated[Path | None, typer.Option("--settings", metavar="TOML", help="Settings that differ from the defaults.")]
 
 
