@@ -57,7 +57,7 @@ def _mirrored(start: int, edge: int) -> np.ndarray:
 
 def write_slide(path: Path, mpx: float, um_per_px: float = 0.25, tissue: float = 1.0) -> None:
     """A pyramidal TIFF of about `mpx` million pixels, with levels of 1, 1/4 and 1/16 of its resolution."""
-    edge = max(1, round(math.sqrt(mpx * 1e6) / TILE_PX / 16)) * TILE_PX * 16
+    edge = max(1, round(math.sqrt(mpx * 1e6) / 1024)) * 1024
     with tifffile.TiffWriter(path, bigtiff=True) as file:
         for level, every in enumerate((1, 4, 16)):
             shape = (edge // every, edge // every)

@@ -2,7 +2,7 @@
 
     python benchmarks/precision.py [--sections 8] [--real DIR] [--models DIR] [-o precision.json]
 
-Drawn sections are 1024 x 1024 px of 0.5 um from seeds that neither training nor `evaluate` draws; DIR is a folder with real images as
+Drawn sections are 1536 x 1536 px of 0.5 um from seeds that neither training nor `evaluate` draws; DIR is a folder with real images as
 in ../shared/real. Objects are paired where their pixels overlap by half (IoU); shares are of float32's objects. A score's shift is
 given beside half its own 95 % interval: far below it, the numbers' precision says nothing that the section could tell.
 """
@@ -25,7 +25,7 @@ from biopsy_analyzer.report.result import Labels, Result
 from biopsy_analyzer.slide import open_slide
 
 FIRST_SEED = 9_310_000
-SIZE_PX = 1024
+SIZE_PX = 1536
 AXES = ("necrosis", "regeneration", "inflammation")
 DIFFICULTIES = ("clean", "usual", "hard")
 

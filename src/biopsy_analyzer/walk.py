@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from itertools import product, zip_longest
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 """Called with (stage, steps done, steps in all)."""
 
-MOST_BLOCK_UM = 1280.0  # edge of a block: what is held at once; objects do not depend on it
+MOST_BLOCK_UM = 1152.0  # edge of a block: what is held at once; objects do not depend on it
 MOST_GPU_LABELLERS = 8  # threads that label while a GPU computes, each holding a block of some 0.4 GB
 
 
@@ -89,13 +90,20 @@ def cut_notes(fibres: Objects, nuclei: Objects, settings: SegmentSettings) -> li
 
 def _walk(slide: Slide, kinds: list[_Kind], blocks: list[tuple[int, int]], step: Progress) -> None:
     """Read, run the networks and label, each in threads of its own; at most two blocks for each labelling thread are held."""
+    from biopsy_analyzer.segment.network import a_core_for_others  # torch: loaded with the networks, not before
+
     fronts = [kind.front for kind in kinds]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     labellers = min(cores - 1, MOST_GPU_LABELLERS) if fronts[0].network.device == "cuda" and cores > 1 else 1
     wanted = [any(front.needed(*block) for front in fronts) for block in blocks]
     upcoming = iter([block for block, want in zip(blocks, wanted, strict=True) if want])
     tellers = [_Teller(step, front, blocks) for front in fronts]
-    with ThreadPoolExecutor(max(1, cores - 1)) as cells, ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor(labellers) as behind:
+    with (
+        a_core_for_others() if sum(wanted) > 1 else nullcontext(),
+        ThreadPoolExecutor(max(1, cores - 1)) as cells,
+        ThreadPoolExecutor(1) as ahead,
+        ThreadPoolExecutor(labellers) as behind,
+    ):
         coming = ahead.submit(_read, slide, fronts, next(upcoming, None), cells)
         labelling = _Labelling(kinds, behind, labellers)
         for block, want in zip(blocks, wanted, strict=True):

@@ -1,13 +1,14 @@
 import hashlib
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from biopsy_analyzer.errors import ModelError, SlideError
-from biopsy_analyzer.segment.network import UNet, default_folder, halo_px, load_network, load_networks, receptive_radius
+from biopsy_analyzer.segment.network import UNet, choose_precision, default_folder, halo_px, load_network, load_networks, receptive_radius
 from biopsy_analyzer.tables import FIBRE_STATES, NUCLEUS_KINDS
 
 
@@ -99,6 +100,46 @@ def test_less_memory_gives_the_same_maps(model_folder):
     network.module = Small()
     np.testing.assert_allclose(network.maps(images), expected, atol=1e-5)
     assert network.notes == ["network fibres: CUDA memory ran out, batch 5 halved"]
+
+
+@pytest.mark.fault(25)
+def test_without_memory_for_one_tile_the_cpu_takes_over(model_folder):
+    network = load_network(model_folder / "fibres", "cpu")
+    images = rgb((4, 32, 32, 3))
+    expected = network.maps(images)
+    module, refused = network.module, []
+
+    class Full(torch.nn.Module):
+        """Stands for a device without memory, until the network has been moved."""
+
+        def forward(self, batch):
+            if len(refused) < 3:
+                refused.append(len(batch))
+                raise torch.cuda.OutOfMemoryError
+            return module(batch)
+
+    network.module = Full()
+    network.device, network.precision = "cpu", "float32"
+    np.testing.assert_allclose(network.maps(images), expected, atol=0.02)
+    assert refused == [4, 2, 1]
+    assert network.device == "cpu"
+    assert network.precision in ("float32", "bfloat16")
+    assert network.notes[-1] == "network fibres: CUDA memory ran out for one tile, continued on the CPU"
+
+
+def test_precisions(model_folder, monkeypatch):
+    exact = load_network(model_folder / "fibres", "cpu", "float32")
+    assert exact.precision == "float32"
+    half = load_network(model_folder / "fibres", "cpu", "bfloat16")
+    image = rgb()
+    np.testing.assert_allclose(half.maps(image), exact.maps(image), atol=0.02)
+    assert not np.array_equal(half.maps(image), exact.maps(image))
+    for flags, chosen in (("avx512_bf16", "bfloat16"), ("avx2", "float32")):
+        monkeypatch.setattr(Path, "read_text", lambda *args, flags=flags, **options: f"flags : sse {flags}")
+        assert choose_precision("cpu") == chosen
+    assert choose_precision("cuda") == "float16"
+    with pytest.raises(ModelError, match="choose auto, float32, bfloat16"):
+        choose_precision("cpu", "int8")
 
 
 def test_missing_folder(tmp_path):

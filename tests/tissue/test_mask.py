@@ -9,7 +9,8 @@ from biopsy_analyzer.errors import SlideError
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.settings import TissueSettings
 from biopsy_analyzer.slide import open_slide
-from biopsy_analyzer.tissue.mask import Tissue, find_tissue, tissue_of
+from biopsy_analyzer.tissue import mask
+from biopsy_analyzer.tissue.mask import Tissue, find_tissue, tissue_of, within
 
 SETTINGS = TissueSettings()
 GLASS = {"white": (255, 255, 255), "green": (219, 226, 212), "grey": (200, 200, 203), "pink": (245, 236, 240)}
@@ -94,10 +95,10 @@ def test_a_real_section_on_greenish_glass(real_images: Path) -> None:
 
 def test_a_real_core_on_grey_glass(real_images: Path) -> None:
     with open_slide(real_images / "lymphocyte_sheets" / "HE_example.tif") as slide:
-        mask = find_tissue(slide, SETTINGS).mask
-    assert 0.68 < mask.mean() < 0.78
-    assert not mask[:15, :15].any()
-    assert mask[60:120, 50:120].all()
+        core = find_tissue(slide, SETTINGS).mask
+    assert 0.68 < core.mean() < 0.78
+    assert not core[:15, :15].any()
+    assert core[60:120, 50:120].all()
 
 
 def test_a_slide_that_claims_to_be_huge_is_refused_before_it_is_read(tmp_path: Path) -> None:
@@ -107,3 +108,26 @@ def test_a_slide_that_claims_to_be_huge_is_refused_before_it_is_read(tmp_path: P
     tifffile.imwrite(tmp_path / "huge.tif", tiles, metadata=None, bigtiff=True, **options)
     with open_slide(tmp_path / "huge.tif", um_per_px=0.5) as slide, pytest.raises(SlideError, match="100 x 100 mm"):
         find_tissue(slide, SETTINGS)
+
+
+def test_a_region_counts_pixels_by_their_centre() -> None:
+    everywhere = Tissue(np.ones((100, 120), bool), PixelGrid((100, 120), 4.0, (40.0, 0.0)), 0.192)
+    part = within(everywhere, np.array([[101.0, 51.0], [101.0, 251.0], [301.0, 251.0], [301.0, 51.0]]))  # 200 x 200 um
+    assert part.area_mm2 == pytest.approx(0.04)
+    assert part.mask[15:65, 13:63].all()
+    assert part.mask.sum() == 2500
+    assert within(everywhere, None) is everywhere
+    assert not within(everywhere, np.array([[0.0, 0.0], [0.0, 9.0], [9.0, 0.0]])).mask.any()
+
+
+def test_bands_leave_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    rgb = np.full((230, 170, 3), (244, 246, 243), np.float64) + rng.normal(0, 2, (230, 170, 3))
+    rgb[40:190, 30:140] -= (20, 90, 40) * rng.uniform(0.5, 1.5, (150, 110, 1))
+    rgb = rgb.clip(0, 255).astype(np.uint8)
+    whole = found(rgb)
+    monkeypatch.setattr(mask, "BAND_PX", 170 * 7)
+    banded = found(rgb)
+    assert np.array_equal(banded.mask, whole.mask)
+    assert banded.background_od == whole.background_od
+    assert whole.area_mm2 == pytest.approx(150 * 110 * 16e-6, rel=0.1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -238,6 +240,17 @@ def choose_precision(device: str, wanted: str = "auto") -> str:
     return "float16" if device == "cuda" else "bfloat16" if _cpu_multiplies_bfloat16() else "float32"
 
 
+@contextmanager
+def a_core_for_others() -> Iterator[None]:
+    """While it lasts torch leaves one core free, for reading and labelling beside it: threads that wait for a shared core waste both."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, threads - 1))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _cpu_multiplies_bfloat16() -> bool:
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
@@ -252,7 +265,7 @@ def _keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return  # not glibc
-    mallopt(_M_MMAP_THRESHOLD, 2**30)
+    mallopt(_M_MMAP_THRESHOLD, 2**26)  # the windows of whole blocks, larger, go back to the kernel
     mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 

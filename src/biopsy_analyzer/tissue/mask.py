@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from skimage.draw import polygon2mask
 
 from biopsy_analyzer.errors import SlideError
 from biopsy_analyzer.grid import PixelGrid
@@ -69,10 +70,8 @@ def within(tissue: Tissue, region_um: np.ndarray | None) -> Tissue:
     """The tissue inside a polygon, corners (k, 2) (y, x) in um; None: all of it."""
     if region_um is None:
         return tissue
-    inside = np.zeros(tissue.mask.shape, np.uint8)
-    corners = tissue.grid.to_px(np.asarray(region_um, dtype=np.float64)) - 0.5  # OpenCV's pixel centres are whole numbers
-    cv2.fillPoly(inside, [np.rint(corners[:, ::-1] * 256).astype(np.int32)], 1, shift=8)
-    mask = tissue.mask & (inside > 0)
+    corners = tissue.grid.to_px(np.asarray(region_um, dtype=np.float64)) - 0.5  # a pixel is inside if its centre is
+    mask = tissue.mask & polygon2mask(tissue.mask.shape, corners)
     return replace(tissue, mask=mask, area_mm2=float(np.count_nonzero(mask)) * tissue.grid.um_per_px**2 / 1e6)
 
 
