@@ -15,7 +15,7 @@ from biopsy_analyzer.report.result import ModelInfo, SlideInfo
 from biopsy_analyzer.report.saved import read_saved
 from biopsy_analyzer.report.scores_json import Quality, ScoresDocument, to_text
 from biopsy_analyzer.report.tables_io import write_table
-from biopsy_analyzer.rescore import changes_text, rescore, write_rescored
+from biopsy_analyzer.rescore import changes_text, score_again, write_rescored
 from biopsy_analyzer.score import Scores, score, unassessed
 from biopsy_analyzer.settings import ScoreSettings, SegmentSettings, Settings
 from biopsy_analyzer.tables import CLUSTERS, empty
@@ -52,14 +52,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_by_itself_nothing_changes(folder: Path) -> None:
-    found = rescore(read_saved(folder))
+    found = score_again(read_saved(folder))
     assert found.changes == ()
     assert changes_text(found.changes) == "  nothing changed"
     assert found.document["warnings"] == ["a note of the analysis"]
 
 
 def test_other_settings_change_what_hangs_on_them(folder: Path) -> None:
-    found = rescore(read_saved(folder), Settings(score=ScoreSettings(necrosis_half=0.1)))
+    found = score_again(read_saved(folder), Settings(score=ScoreSettings(necrosis_half=0.1)))
     where = {change.where for change in found.changes}
     assert {"scores.necrosis.value", "scores.balance.value"} <= where
     assert not any(name.startswith(("fibres.", "inflammation.", "scores.inflammation")) for name in where)
@@ -72,7 +72,7 @@ def test_other_settings_change_what_hangs_on_them(folder: Path) -> None:
 def test_a_corrected_fibre_is_told(folder: Path) -> None:
     saved = read_saved(folder)
     healed = saved.fibres.assign(state=saved.fibres["state"].where(saved.fibres["fibre_id"] != 1, "normal"))
-    found = rescore(dataclasses.replace(saved, fibres=healed))
+    found = score_again(dataclasses.replace(saved, fibres=healed))
     told = {change.where: (change.before, change.after) for change in found.changes}
     assert told["fibres.necrotic"] == (24, 23)
     assert told["evidence.necrotic-fibres.objects.count"] == (24, 23)
@@ -80,16 +80,16 @@ def test_a_corrected_fibre_is_told(folder: Path) -> None:
 
 def test_settings_that_need_the_slide_are_refused(folder: Path) -> None:
     with pytest.raises(UsageError, match=r"segment\.fibre_threshold is 0\.6, in this result 0\.5: that needs the slide"):
-        rescore(read_saved(folder), Settings(segment=SegmentSettings(fibre_threshold=0.6)))
+        score_again(read_saved(folder), Settings(segment=SegmentSettings(fibre_threshold=0.6)))
 
 
 def test_a_refused_result_stays(folder: Path) -> None:
     saved = dataclasses.replace(read_saved(folder), document=document_of(unassessed("no tissue"), "refused"))
-    assert rescore(saved).document == saved.document
+    assert score_again(saved).document == saved.document
 
 
 def test_what_is_written_is_a_result(folder: Path, tmp_path: Path) -> None:
-    found = rescore(read_saved(folder), Settings(score=ScoreSettings(necrosis_half=0.1)))
+    found = score_again(read_saved(folder), Settings(score=ScoreSettings(necrosis_half=0.1)))
     again = read_saved(write_rescored(found, tmp_path / "again"))
     assert again.document == found.document
     pd.testing.assert_frame_equal(again.fibres, found.saved.fibres)

@@ -41,7 +41,7 @@ class Rescored:
     changes: tuple[Change, ...]
 
 
-def rescore(saved: Saved, settings: Settings | None = None, compared_with: dict[str, Any] | None = None) -> Rescored:
+def score_again(saved: Saved, settings: Settings | None = None, compared_with: dict[str, Any] | None = None) -> Rescored:
     """Score the saved tables with `settings` (None: those of the result); compared_with: another document than the saved one.
 
     Everything of the document that does not come from the tables stays: slide, models, quality, and the warnings of reading them.

@@ -1,5 +1,3 @@
-import warnings
-
 import numpy as np
 import pytest
 
@@ -31,13 +29,12 @@ def test_join_count_by_hand():
     assert join_count(np.array([1, 1, 0, 0], dtype=bool), pairs[:0]).p is None
 
 
+@pytest.mark.filterwarnings("ignore")  # esda itself, by what pandas is about to take away
 @pytest.mark.parametrize("pulled", [0.0, 0.6, 1.5])
 def test_join_count_is_that_of_esda(pulled):
     """Count, mean and p of PySAL's permutation test on the same graph, for necrosis drawn at random and towards one side."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what geopandas and friends warn of when they are imported
-        from esda.join_counts import Join_Counts
-        from libpysal.weights import W
+    from esda.join_counts import Join_Counts
+    from libpysal.weights import W
 
     rng = np.random.default_rng(3)
     fibres = make_fibres(["normal"] * 400)

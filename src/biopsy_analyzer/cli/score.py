@@ -27,7 +27,7 @@ def score(
     with errors_in_one_line(result.name or str(result), out or Path()):
         from biopsy_analyzer.report.saved import Saved, read_saved
         from biopsy_analyzer.report.summary import summary_text
-        from biopsy_analyzer.rescore import changes_text, rescore, write_rescored
+        from biopsy_analyzer.rescore import changes_text, score_again, write_rescored
 
         wanted = None if settings is None else chosen_settings(settings)
         saved = read_saved(result)
@@ -38,7 +38,7 @@ def score(
 
             corrected = Corrections.open(result)
             saved = Saved(result, corrected_document(corrected), corrected.fibres, corrected.nuclei, corrected.clusters)
-        found = rescore(saved, wanted, before)
+        found = score_again(saved, wanted, before)
         if out is not None:
             write_rescored(found, out)
         if as_json:
