@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from biopsy_analyzer.errors import BiopsyAnalyzerError, MissingPixelSize
-from biopsy_analyzer.models import default_folder
+from biopsy_analyzer.segment.model_folder import default_folder
 from biopsy_analyzer.slide import open_slide
 from biopsy_analyzer.viewer import ask
 from biopsy_analyzer.viewer.find_slide import find_slide, slide_of
