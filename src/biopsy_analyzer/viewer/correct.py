@@ -5,14 +5,14 @@ from __future__ import annotations
 import html
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
-from napari.layers import Shapes
+from napari.layers import Vectors
 from napari.qt.threading import thread_worker
-from qtpy.QtCore import QProcess, Qt
+from qtpy.QtCore import QProcess, Qt, QTimer
 from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QListWidget, QPushButton, QVBoxLayout, QWidget
 
 from biopsy_analyzer.cli.adapt import adaptation_text
@@ -22,6 +22,7 @@ from biopsy_analyzer.corrections.export import corrected_document, export
 from biopsy_analyzer.corrections.journal import NAME
 from biopsy_analyzer.errors import BiopsyAnalyzerError, UsageError
 from biopsy_analyzer.tables import FIBRE_STATES, NUCLEUS_TYPES
+from biopsy_analyzer.viewer.layers import line_look
 from biopsy_analyzer.viewer.session import Session
 from biopsy_analyzer.viewer.workspace import Workspace
 
@@ -42,7 +43,7 @@ class CorrectWidget(QWidget):
     def __init__(self, workspace: Workspace) -> None:
         super().__init__()
         self.workspace = workspace
-        self._drawing: Shapes | None = None
+        self._drawing: Vectors | None = None
         self._then: Callable[[np.ndarray], Change] | None = None
         self._adapting: QProcess | None = None
         self.buttons: dict[str, QPushButton] = {}
@@ -174,24 +175,26 @@ class CorrectWidget(QWidget):
 
     def split(self) -> None:
         """Cut the selected fibre along the line that is drawn next."""
-        self._begin(
-            "add_path", lambda line: self._corrections().split(self._one_fibre(), line), self._one_fibre, "Drag a line through the fibre."
-        )
+        fibre = self._guarded(self._one_fibre)
+        if fibre is not None:
+            self._begin(lambda line: self._corrections().split(fibre, line), "Drag a line through the fibre.")
 
     def redraw(self) -> None:
         """Give the selected fibre the outline that is drawn next."""
-        told = "Drag along the fibre's border."
-        self._begin("add_polygon_lasso", lambda ring: self._corrections().redraw(self._one_fibre(), ring), self._one_fibre, told)
+        fibre = self._guarded(self._one_fibre)
+        if fibre is not None:
+            self._begin(lambda ring: self._corrections().redraw(fibre, ring), "Drag along the fibre's border.")
 
     def draw(self) -> None:
         """Add the fibre that is outlined next; it is normal until another key says more."""
-        told = "Drag along the border of the missed fibre, then give it a state by its key."
-        self._begin("add_polygon_lasso", lambda ring: self._corrections().draw(ring, FIBRE_STATES[0]), self._corrections, told)
+        if self._guarded(self._corrections) is not None:
+            told = "Drag along the border of the missed fibre, then give it a state by its key."
+            self._begin(lambda ring: self._corrections().draw(ring, FIBRE_STATES[0]), told)
 
     def mark_unassessable(self) -> None:
         """Leave out the region that is outlined next."""
-        told = "Drag around what can't be judged."
-        self._begin("add_polygon_lasso", lambda ring: self._corrections().mark_unassessable(ring), self._corrections, told)
+        if self._guarded(self._corrections) is not None:
+            self._begin(lambda ring: self._corrections().mark_unassessable(ring), "Drag around what can't be judged.")
 
     def undo(self) -> None:
         """Take the last edit back."""
@@ -233,32 +236,39 @@ class CorrectWidget(QWidget):
 
     # Drawing
 
-    def _begin(self, mode: str, then: Callable[[np.ndarray], Change], check: Callable[[], Any], told: str) -> None:
+    def _begin(self, then: Callable[[np.ndarray], Change], told: str) -> None:
+        """Take the pen: what is dragged next on the canvas is handed to `then`."""
         self.stop_drawing()
-        if self._guarded(check) is None:
-            return
+        look = line_look("cyan", 1.5)
+        self._drawing = self.workspace.viewer.add_vectors(np.zeros((0, 2, 2)), name=_DRAWING, **look)
+        self._drawing.mouse_pan = False  # a drag draws
+        self._drawing.mouse_drag_callbacks.append(self._pen)
         self._then = then
-        self._drawing = self.workspace.viewer.add_shapes(name=_DRAWING, ndim=2, edge_color="cyan", face_color="transparent", edge_width=1.5)
-        self._drawing.mode = mode
-        self._drawing.events.data.connect(self._drawn)
         self.workspace.say(f"{told} Esc cancels.")
         self._refresh()
 
-    def _drawn(self, event: Any) -> None:
-        """A shape is finished: the layer goes, then the edit is made."""
-        if event.action != "added" or self._drawing is None or not self._drawing.data:
-            return
-        points, then = np.asarray(self._drawing.data[-1])[:, -2:], self._then
-        self.stop_drawing()
-        if then is not None:
+    def _pen(self, layer: Vectors, event: Any) -> Iterator[None]:
+        """Follows the mouse while its button is down; the edit is made when the event is over, for it takes this layer away."""
+        points = [event.position[-2:]]
+        yield
+        while event.type == "mouse_move":
+            points.append(event.position[-2:])
+            drawn = np.array(points)
+            layer.data = np.stack([drawn[:-1], np.diff(drawn, axis=0)], axis=1)
+            yield
+        if len(points) > 1:
+            QTimer.singleShot(0, partial(self._drawn, layer, np.array(points)))
+
+    def _drawn(self, layer: Vectors, points: np.ndarray) -> None:
+        then = self._then
+        if layer is self._drawing and then is not None:
+            self.stop_drawing()
             self._edit(lambda: then(points))
 
     def stop_drawing(self) -> None:
         """Put the pen down without an edit."""
         layer, self._drawing, self._then = self._drawing, None, None
         if layer is not None:
-            layer.events.data.disconnect(self._drawn)
-            layer.mode = "pan_zoom"
             if layer in self.workspace.viewer.layers:
                 self.workspace.viewer.layers.remove(layer)
             self._refresh()
