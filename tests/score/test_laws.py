@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.measure.shape import measure_shape
 from biopsy_analyzer.score import score
 from biopsy_analyzer.settings import ScoreSettings, Settings
 from biopsy_analyzer.tables import CLUSTERS, FIBRE_STATES, NECROTIC_STATES, empty
@@ -141,3 +143,18 @@ def test_rotation_and_mirror_change_nothing(section):
             assert getattr(one, axis).value == pytest.approx(getattr(other, axis).value)
             # a fibre whose centre lies exactly on the line between two blocks may change block
             assert getattr(one, axis).ci95 == pytest.approx(getattr(other, axis).ci95, abs=0.1)
+
+
+def test_another_pixel_size_changes_nothing():
+    """The same labels in pixels of half the size: the same tables in um, so the same score."""
+    labels = np.zeros((360, 420), dtype=np.int32)
+    for k, (row, column) in enumerate(np.argwhere(np.ones((6, 7))), start=1):
+        labels[row * 60 + 3 : row * 60 + 53, column * 60 + 4 : column * 60 + 54 - k % 9] = k
+    states = np.where(np.arange(42) % 5 == 0, "necrotic", "normal").tolist()
+    found = []
+    for times in (1, 2):
+        pixels = labels.repeat(times, axis=0).repeat(times, axis=1)
+        shape = measure_shape(pixels, PixelGrid(pixels.shape, 1.0 / times))
+        columns = {name: shape[name].to_numpy() for name in ("y_um", "x_um", "area_um2")}
+        found.append(scored(make_fibres(states, **columns), make_nuclei(["lymphocyte"] * 5, y_um=100.0), 0.15))
+    assert found[0] == found[1]
