@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 
 from biopsy_analyzer.errors import OlderResult, ResultError, UsageError
+from biopsy_analyzer.report import schema as schema_module
 from biopsy_analyzer.report.result import Result
 from biopsy_analyzer.report.schema import VERSIONS, present_document, scores_schema
 from biopsy_analyzer.report.scores_json import SCHEMA_VERSION, ScoresDocument, scores_document
@@ -38,6 +39,13 @@ def test_schemas_are_valid_and_named(version: str) -> None:
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["$id"] == f"urn:biopsy-analyzer:scores:{version}"
     assert schema["properties"]["schema_version"]["const"] == version
+
+
+def test_todays_schema_is_the_one_that_is_published() -> None:
+    """A change of the format shows in a review; once released, it needs another version (docs/outputs.md)."""
+    kept = Path(schema_module.__file__).with_name("schemas") / f"scores-{SCHEMA_VERSION}.json"
+    remedy = f"see docs/outputs.md, then: biopsy-analyzer schema > src/biopsy_analyzer/report/schemas/{kept.name}"
+    assert json.loads(kept.read_text(encoding="utf-8")) == scores_schema(), remedy
 
 
 def test_a_document_fits_its_schema_and_others_do_not(result: Result) -> None:
