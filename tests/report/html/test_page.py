@@ -142,6 +142,16 @@ def test_settings_that_are_not_the_defaults_are_named(sick: Result, tmp_path: Pa
     assert "score.balance_margin = 0.3 (default 0.2)" in text
 
 
+def test_precision_and_region_are_told(sick: Result, tmp_path: Path) -> None:
+    models = (dataclasses.replace(sick.models[0], precision="bfloat16"),)
+    region = ((0.0, 0.0), (0.0, 300.0), (300.0, 300.0))
+    text = Tree(
+        (write_result(dataclasses.replace(sick, models=models, region_um=region), tmp_path) / "report.html").read_text("utf-8")
+    ).text
+    assert "computed in bfloat16" in text
+    assert "Only a region of the slide was analysed." in text
+
+
 @pytest.mark.parametrize("name", ["objects.geojson", "pictures.parquet"])
 def test_a_missing_or_damaged_file_is_one_line(results: Path, tmp_path: Path, name: str) -> None:
     folder = tmp_path / "sick"

@@ -40,6 +40,7 @@ def slide_page(material: Material) -> bytes:
         evidence=_evidence(document, {closeup["key"] for closeup in found}),
         recorded=bool(document.get("evidence")),
         corrections=document.get("corrections"),
+        region=document.get("region_um"),
         stages=document.get("stages"),
         space=document.get("space"),
         changed=changed_settings(document["settings"]),
