@@ -123,7 +123,7 @@ def mutant_campaign(folder: Path, mutants: int, seed: int) -> int:
 
 def write_slide(path: Path) -> None:
     """A painted section as a tiled pyramid."""
-    rgb = paint(3, 4, {}, []).rgb
+    rgb = paint(8, 10, {}, []).rgb
     with tifffile.TiffWriter(path) as writer:
         options = {"tile": (128, 128), "photometric": "rgb", "compression": "jpeg", "metadata": None}
         writer.write(rgb, **options)
@@ -134,9 +134,9 @@ def mutate(content: bytes, path: Path, rng: np.random.Generator) -> str:
     """Write a damaged copy; gives the kind of damage."""
     bad = np.frombuffer(content, np.uint8).copy()
     kind = ("bytes", "head", "zeros", "cut", "swap")[int(rng.integers(5))]
-    start, length = int(rng.integers(len(bad))), int(rng.integers(1, len(bad) // 4))
+    start, length = int(rng.integers(len(bad))), int(rng.integers(1, len(bad) // 20))
     if kind in ("bytes", "head"):
-        where = rng.integers(0, len(bad) if kind == "bytes" else min(1500, len(bad)), int(rng.integers(1, 33)))
+        where = rng.integers(0, len(bad) if kind == "bytes" else min(1500, len(bad)), int(rng.integers(1, 9)))
         bad[where] = rng.integers(0, 256, len(where))
     elif kind == "zeros":
         bad[start : start + length] = 0

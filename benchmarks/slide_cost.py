@@ -2,8 +2,8 @@
 
     python benchmarks/slide_cost.py [--device cuda] [--edges 1024 2048 4096] [-o FOLDER]
 
-The slides are mosaics or parts of the shipped drawn section, mirrored from tile to tile so that no seam is a border: content of one kind at every
-size, tiled JPEG at 0.5 um/px as scanners write it. Start-up (torch, models) is measured apart, with a slide before them.
+The slides are mosaics or parts of the shipped drawn section, mirrored from tile to tile so that no seam is a border: content of one kind at
+every size, tiled JPEG at 0.5 um/px as scanners write it. Start-up (torch, models) is measured apart, with a slide before them.
 """
 
 from __future__ import annotations

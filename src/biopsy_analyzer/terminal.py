@@ -107,6 +107,10 @@ class BatchBar:
     def __exit__(self, *error: object) -> None:
         self._bar.stop()
 
+    def work_begins(self) -> None:
+        """What ended until now was finished earlier: the time left is reckoned from here on."""
+        self._bar.reset(self._task, completed=self._ended)
+
     def slide_ended(self, slide_id: str) -> None:
         """One slide more has ended."""
         self._ended += 1

@@ -1,7 +1,6 @@
 """A worker that dies, hangs or grows is replaced; real processes, ended by real signals."""
 
-import os
-import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,7 +11,7 @@ import psutil
 import pytest
 
 from biopsy_analyzer.batch.contained import Contained
-from biopsy_analyzer.batch.job import Job, Options, Outcome
+from biopsy_analyzer.batch.job import Job, Options, Outcome, to_line
 from biopsy_analyzer.batch.local import run_locally, usual_workers
 
 
@@ -108,20 +107,17 @@ def test_a_worker_that_needs_too_much_memory_is_ended(job: Job, contained: Calla
 
 def test_a_worker_ends_with_who_started_it(job: Job, options: Options) -> None:
     """In the middle of an analysis too: a second run must not meet it in the output folder."""
-    read, write = os.pipe()
-    child = os.fork()
-    if not child:  # pragma: no cover
-        Thread(target=Contained(options).analyse, args=(job,), daemon=True).start()
-        while not workers():
-            time.sleep(0.02)
-        os.write(write, str(workers()[0].pid).encode())
-        signal.pause()
-    worker = psutil.Process(int(os.read(read, 20)))
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    worker.wait(30)
-    os.close(read)
-    os.close(write)
+    code = (
+        "import sys; from biopsy_analyzer.batch.contained import Contained; from biopsy_analyzer.batch.job import job_of, options_of\n"
+        "Contained(options_of(sys.argv[1])).analyse(job_of(sys.argv[2]))"
+    )
+    starter = psutil.Popen([sys.executable, "-c", code, to_line(options), to_line(job)])
+    while not starter.children():
+        time.sleep(0.02)
+    (worker,) = starter.children()
+    starter.kill()
+    starter.wait()
+    worker.wait(60)
 
 
 @pytest.mark.fault(28)

@@ -59,6 +59,7 @@ def batch(
                     write_fhir(out / job.id)
 
             def execute(left: Sequence[Job], options: Options) -> Iterator[Outcome]:
+                bar.work_begins()
                 return _execute(left, options, workers, scheduler, bar)
 
             try:
