@@ -12,8 +12,8 @@ NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 FILES = sorted(NOTEBOOKS.glob("*.ipynb"))
 
 
-def test_there_is_a_tutorial() -> None:
-    assert [path.name for path in FILES] == ["one_slide.ipynb"]
+def test_there_are_a_tutorial_and_the_score_explained() -> None:
+    assert {path.name for path in FILES} >= {"one_slide.ipynb", "score_explained.ipynb"}
 
 
 @pytest.mark.slow
