@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,9 +39,10 @@ class Dicom:
     def __init__(self, path: Path, format_name: str, cache: TileCache) -> None:
         self._name = path.name
         self._files = series_files(path)
-        self._slide = self._open()
+        self.after_fork()
+        renew_after_fork(self)
         try:
-            pyramid = self._slide.pyramids[0]
+            pyramid = self._opened().pyramids[0]
             self.levels = [self._level(number, level, cache) for number, level in enumerate(pyramid)]
             base = pyramid.base_level
             self.stated = _stated(base)
@@ -52,22 +54,24 @@ class Dicom:
         except Exception as error:  # damaged datasets make pydicom raise of every kind
             self.close()
             raise _damaged(self._name, error) from error
-        renew_after_fork(self)
-
-    def _open(self) -> Any:
-        try:
-            with _quiet():
-                import wsidicom
-
-                slide = wsidicom.WsiDicom.open(self._files)
-        except Exception as error:
-            raise _damaged(self._name, error) from error
-        slide.resize_cache(0)  # tiles are kept once, by `TileCache`
-        return slide
 
     def after_fork(self) -> None:
-        """Processes must not share a file's position: the forked one opens its own."""
-        self._slide = self._open()
+        """Processes must not share a file's position: each opens its own at its first read."""
+        self._slide: Any = None
+        self._lock = threading.Lock()
+
+    def _opened(self) -> Any:
+        with self._lock:
+            if self._slide is None:
+                try:
+                    with _quiet():
+                        import wsidicom
+
+                        self._slide = wsidicom.WsiDicom.open(self._files)
+                except Exception as error:
+                    raise _damaged(self._name, error) from error
+                self._slide.resize_cache(0)  # tiles are kept once, by `TileCache`
+            return self._slide
 
     def _level(self, number: int, level: Any, cache: TileCache) -> TiledLevel:
         data, size, tile = level.default_instance.image_data, level.size, level.tile_size
@@ -79,13 +83,14 @@ class Dicom:
             raise NotASlide(f"{self._name}: tiles of {tile.width} x {tile.height} px, up to 4096 x 4096 is wanted. Convert it.")
 
         def decode(row: int, column: int) -> np.ndarray | None:
-            return _tile(list(self._slide.pyramids[0])[number].default_instance.image_data, row, column)
+            return _tile(list(self._opened().pyramids[0])[number].default_instance.image_data, row, column)
 
         return TiledLevel(self._name, number, (size.height, size.width), (tile.height, tile.width), decode, cache)
 
     def close(self) -> None:
         """Closes the files."""
-        self._slide.close()
+        if self._slide is not None:
+            self._slide.close()
 
 
 def _tile(data: Any, row: int, column: int) -> np.ndarray | None:
