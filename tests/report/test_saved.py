@@ -9,8 +9,8 @@ import pytest
 from biopsy_analyzer.errors import OlderResult, ResultError
 from biopsy_analyzer.report import write_result
 from biopsy_analyzer.report.result import Result
-from biopsy_analyzer.report.saved import read_saved
-from biopsy_analyzer.report.scores_json import scores_document
+from biopsy_analyzer.report.saved import read_document, read_saved
+from biopsy_analyzer.report.scores_json import SCHEMA_VERSION, scores_document
 
 
 @pytest.fixture
@@ -70,3 +70,14 @@ def test_a_table_of_other_types_is_damaged(folder: Path) -> None:
     pd.read_parquet(folder / "nuclei.parquet").assign(y_um="a").to_parquet(folder / "nuclei.parquet")
     with pytest.raises(ResultError, match=r"nuclei\.parquet: damaged"):
         read_saved(folder)
+
+
+def test_a_document_of_1_0_is_read_in_todays_form(tmp_path: Path) -> None:
+    kept = Path(__file__).with_name("scores_1.0.json").read_text(encoding="utf-8")
+    (tmp_path / "scores.json").write_text(kept)
+    document = read_document(tmp_path)
+    assert (document["schema_version"], document["evidence"]) == (SCHEMA_VERSION, None)
+    assert document["fibres"] == json.loads(kept)["fibres"]
+    (tmp_path / "scores.json").write_text(json.dumps({**json.loads(kept), "status": "fine"}))
+    with pytest.raises(ResultError, match=r"scores\.json: damaged at status"):
+        read_document(tmp_path)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from biopsy_analyzer.errors import OlderResult, ResultError
+from biopsy_analyzer.report.schema import present_document
 from biopsy_analyzer.report.scores_json import SCHEMA_VERSION
 from biopsy_analyzer.tables import CLUSTERS, FIBRES, NUCLEI, typed
 
@@ -33,7 +34,7 @@ def read_saved(folder: Path) -> Saved:
     """The result in `folder`, the one that holds scores.json.
 
     ResultError: no folder, no scores.json (the analysis did not finish), a damaged or missing file, columns that no version has written.
-    OlderResult: scores.json or a table is of another version of the format; the section has to be analysed again.
+    OlderResult: scores.json or a table is of a version of the format that is not read; the section has to be analysed again.
     """
     folder = Path(folder)
     document = read_document(folder)
@@ -42,7 +43,7 @@ def read_saved(folder: Path) -> Saved:
 
 
 def read_document(folder: Path) -> dict[str, Any]:
-    """The content of scores.json alone, of this version of the format; errors as `read_saved`."""
+    """The content of scores.json alone, in today's form: what a version brought later is null; errors as `read_saved`."""
     path = Path(folder) / "scores.json"
     if not Path(folder).is_dir():
         raise ResultError(f"{folder}: no such folder; wanted a result folder, which holds scores.json. Run analyze first")
@@ -54,10 +55,12 @@ def read_document(folder: Path) -> dict[str, Any]:
         raise ResultError(f"{path}: damaged ({error}); wanted JSON. Run analyze again") from error
     if not isinstance(document, dict) or "schema_version" not in document:
         raise ResultError(f"{path}: no schema_version; wanted the scores.json of an analysis. Run analyze again")
-    found = document["schema_version"]
-    if found != SCHEMA_VERSION:
-        raise OlderResult(f"{path}: schema_version {found!r}, this version reads {SCHEMA_VERSION!r}. Run analyze again")
-    return document
+    if document["schema_version"] == SCHEMA_VERSION:
+        return document
+    try:
+        return present_document(document)
+    except ResultError as error:
+        raise type(error)(f"{path}: {error}") from error
 
 
 def _read_table(path: Path, columns: dict[str, str]) -> pd.DataFrame:
