@@ -249,7 +249,7 @@ class CorrectWidget(QWidget):
 
     def _pen(self, layer: Vectors, event: Any) -> Iterator[None]:
         """Follows the mouse while its button is down; the edit is made when the event is over, for it takes this layer away."""
-        points = [event.position[-2:]]
+        points, then = [event.position[-2:]], self._then
         yield
         while event.type == "mouse_move":
             points.append(event.position[-2:])
@@ -257,11 +257,10 @@ class CorrectWidget(QWidget):
             layer.data = np.stack([drawn[:-1], np.diff(drawn, axis=0)], axis=1)
             yield
         if len(points) > 1:
-            QTimer.singleShot(0, partial(self._drawn, layer, np.array(points)))
+            QTimer.singleShot(0, partial(self._drawn, then, np.array(points)))
 
-    def _drawn(self, layer: Vectors, points: np.ndarray) -> None:
-        then = self._then
-        if layer is self._drawing and then is not None:
+    def _drawn(self, then: Callable[[np.ndarray], Change] | None, points: np.ndarray) -> None:
+        if then is not None and then is self._then:  # not cancelled meanwhile
             self.stop_drawing()
             self._edit(lambda: then(points))
 
