@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from biopsy_analyzer.report.schema import present_document
-from biopsy_analyzer.score import unassessed
+from biopsy_analyzer.score import score, unassessed
+from biopsy_analyzer.settings import Settings
+from biopsy_analyzer.tables import CLUSTERS, empty
+from made_tables import make_fibres, make_nuclei
 
 KEPT = Path(__file__).parents[1] / "report" / "scores_1.0.json"
 EVIDENCE = {
@@ -33,6 +36,14 @@ def document() -> dict[str, Any]:
 def with_evidence(document: dict[str, Any]) -> dict[str, Any]:
     silent = {**EVIDENCE, "code": "sparse", "state": "not_assessable", "value": None, "ci95": None, "threshold": None}
     return {**document, "evidence": [EVIDENCE, silent]}
+
+
+@pytest.fixture
+def scored(document: dict[str, Any]) -> dict[str, Any]:
+    """With all that a score of today holds: 300 fibres, a third of them necrotic."""
+    fibres, nothing = make_fibres(["necrotic", "normal", "normal"] * 100), make_nuclei([])
+    scores = score(fibres, nothing, empty(CLUSTERS), 1.5, Settings(), nuclei_assessed=True)
+    return {**document, **scores.model_dump(mode="json")}
 
 
 @pytest.fixture

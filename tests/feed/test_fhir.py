@@ -29,7 +29,7 @@ def by_code(bundle: Resource) -> dict[str, Resource]:
 
 
 @pytest.mark.parametrize("release", RELEASES)
-@pytest.mark.parametrize("kind", ["document", "with_evidence", "refused"])
+@pytest.mark.parametrize("kind", ["document", "with_evidence", "scored", "refused"])
 def test_a_validator_takes_it_and_drops_nothing(release: str, kind: str, request: pytest.FixtureRequest) -> None:
     bundle = fhir_bundle(request.getfixturevalue(kind), release)  # type: ignore[arg-type]
     model = import_module(RELEASES[release]).get_fhir_model_class("Bundle").model_validate(bundle)
@@ -62,7 +62,7 @@ def test_public_codes_stand_beside_local_ones(document: Resource) -> None:
     assert necrosis["method"]["coding"][0]["code"] == "104210008"
 
 
-@pytest.mark.parametrize("kind", ["document", "with_evidence", "refused"])
+@pytest.mark.parametrize("kind", ["document", "with_evidence", "scored", "refused"])
 def test_references_lead_somewhere_and_local_codes_are_explained(kind: str, request: pytest.FixtureRequest) -> None:
     bundle = fhir_bundle(request.getfixturevalue(kind))
     urls = [entry["fullUrl"] for entry in bundle["entry"]]
@@ -116,6 +116,15 @@ def test_evidence_is_an_observation_each(with_evidence: Resource) -> None:
     assert present["valueCodeableConcept"]["coding"][0]["code"] == "present"
     assert "dataAbsentReason" in silent
     assert {"text": "Named by: ENMC 2003"} in present["note"]
+
+
+def test_todays_scores_are_all_there(scored: Resource) -> None:
+    found = by_code(fhir_bundle(scored))
+    assert {f"evidence-{item['code']}" for item in scored["evidence"]} <= found.keys()
+    assert found["evidence-necrotic-fibres"]["valueCodeableConcept"]["coding"][0]["code"] == "present"
+    assert found["evidence-antibodies"]["dataAbsentReason"]["coding"][0]["code"] == "not-performed"
+    components = {local_code(part["code"]): part for part in found["necrosis"]["component"]}
+    assert components["grade"]["valueInteger"] == scored["scores"]["necrosis"]["grade"]
 
 
 def test_it_is_for_research_only_and_preliminary(document: Resource) -> None:

@@ -131,7 +131,7 @@ def _observations(document: dict[str, Any]) -> Iterator[Resource]:
     balance = document["scores"]["balance"]
     yield _observation(document, _local("balance"), _measured(balance["value"], "1"), [_interval("interval-95", balance["ci95"], "1")])
     yield _pattern(document)
-    yield from (_evidence(document, item) for item in document.get("evidence") or [])
+    yield from (_evidence(document, item) for item in document["evidence"] or [])
 
 
 def _code(measure: Measure) -> Resource:
@@ -152,7 +152,7 @@ def _axis(document: dict[str, Any], measure: Measure) -> Resource:
         {"code": _local("score")} | _measured(axis["value"], "1"),
         _interval("score-interval-95", axis["ci95"], "1"),
     ]
-    if axis.get("grade") is not None:
+    if axis["grade"] is not None:
         components.append({"code": _local("grade"), "valueInteger": axis["grade"]})
     return _observation(document, _code(measure), _measured(axis["measured"], measure.unit, measure.times), components)
 
@@ -233,7 +233,7 @@ def _device(document: dict[str, Any], release: Release) -> Resource:
 def _code_system(document: dict[str, Any]) -> Resource:
     """What the local codes mean."""
     meant = {measure.code: measure.name for measure in (*MEASURES, *AXES)} | OTHERS
-    meant |= {f"evidence-{item['code']}": item["name"] for item in document.get("evidence") or []}
+    meant |= {f"evidence-{item['code']}": item["name"] for item in document["evidence"] or []}
     return {
         "resourceType": "CodeSystem",
         "url": LOCAL,
