@@ -2,7 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biopsy_analyzer.clusters import distance_to_necrosis, find_clusters, inside_necrosis, necrotic_border, necrotic_fibre_ids
+from biopsy_analyzer.clusters import (
+    distance_to_necrosis,
+    find_clusters,
+    inside_necrosis,
+    necrotic_border,
+    necrotic_border_by_window,
+    necrotic_fibre_ids,
+)
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.settings import ClusterSettings
 from biopsy_analyzer.tables import CLUSTERS
@@ -145,3 +152,21 @@ def test_a_border_may_be_read_from_windows(fibres_of):
     apart, _ = necrotic_border(np.array([2]), labels[window], GRID.crop(0, 20, 60, 100))
     np.testing.assert_array_equal(apart, points[owner == 2])
     assert len(points) == sum(2 * (h + w) - 4 for h, w in ((40, 50), (40, 40), (50, 40)))
+
+
+def test_the_border_by_windows_is_that_of_the_whole(fibres_of):
+    rng = np.random.default_rng(4)
+    grid = PixelGrid((400, 500), 10.0)  # 4 x 5 mm: several windows
+    labels, rows = np.zeros(grid.shape, np.int32), []
+    for number in range(1, 41):
+        y, x = divmod(number - 1, 8)
+        top, left = 80 * y + int(rng.integers(0, 30)), 60 * x + int(rng.integers(0, 20))
+        labels[top : top + 45, left : left + 35] = number
+        rows.append(((top + 22.5) * 10, (left + 17.5) * 10))
+    fibres = fibres_of(["necrotic", "normal", "pale-fragmented", "regenerating"] * 10).assign(max_feret_um=570.0)
+    fibres[["y_um", "x_um"]] = rows
+    whole, windows = border_of(fibres, labels, grid), necrotic_border_by_window(fibres, labels, grid)
+    for points, owners in (whole, windows):
+        assert len(points) == len(owners) == 20 * (2 * 45 + 2 * 35 - 4)
+    assert set(map(tuple, np.column_stack([*whole]))) == set(map(tuple, np.column_stack([*windows])))
+    assert len(necrotic_border_by_window(fibres.assign(state="normal"), labels, grid)[0]) == 0

@@ -4,7 +4,9 @@ import pytest
 from scipy import ndimage
 
 from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.measure import nuclei_in_fibres
 from biopsy_analyzer.measure.nuclei_in_fibres import AT_OUTLINE_UM, assign, nuclear_mask
+from biopsy_analyzer.segment.stored_labels import StoredLabels
 
 SQUARES = np.zeros((60, 100), np.int32)
 SQUARES[10:50, 10:50] = 1
@@ -96,3 +98,26 @@ def test_nuclear_mask_finds_pixel_centres_on_another_grid() -> None:
     assert np.array_equal(nuclear_mask(labels, fine, coarse), expected)
     assert np.array_equal(nuclear_mask(labels, fine, fine), labels > 0)
     assert not nuclear_mask(labels, fine, PixelGrid((6, 8), 1.0, (500.0, -500.0))).any()
+
+
+def test_windows_give_what_the_whole_image_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nuclei_in_fibres, "WINDOW_PX", 200)
+    monkeypatch.setattr(nuclei_in_fibres, "NEAR_UM", 12.0)
+    monkeypatch.setattr(nuclei_in_fibres, "FAR_UM", 150.0)
+    rng = np.random.default_rng(2)
+    grid = PixelGrid((700, 900), 0.5, (30.0, 70.0))
+    labels = np.zeros(grid.shape, np.int32)
+    for number, (y, x) in enumerate(rng.integers(20, 380, (60, 2)), start=1):
+        labels[y : y + 90, x : x + 70] = number
+    cells = nuclei(*grid.to_um(rng.uniform(0, 1, (400, 2)) * grid.shape)).iloc[::-1]
+    stored = StoredLabels(grid.shape)
+    stored.write(0, 0, labels)
+    whole, windows = assign(cells, labels, grid), nuclei_in_fibres.assign_by_window(cells, stored, grid)
+    far = whole["fibre_distance_um"] > 150
+    assert 0 < far.sum() < 200
+    assert windows["fibre_distance_um"][far].isna().all()
+    pd.testing.assert_frame_equal(windows[~far], whole[~far])
+    assert len(nuclei_in_fibres.assign_by_window(cells[:0], stored, grid)) == 0
+    none = nuclei_in_fibres.assign_by_window(cells, StoredLabels(grid.shape), grid)
+    assert (none["fibre_id"] == 0).all()
+    assert none["fibre_distance_um"].isna().all()
