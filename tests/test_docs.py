@@ -62,20 +62,10 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "slides").symlink_to("sample_slides")
     (folder / "slides.csv").write_text("path\nsample_slides/necrotizing.tif\n")
     (folder / "mine.toml").write_text("[score]\nmin_fibres = 20\n")
-    for rater, read in READINGS.items():
-        rows = [f"{rater},{slide},{item},{value}" for slide, items in read.items() for item, value in items.items()]
-        (folder / f"{rater}.csv").write_text("\n".join(["rater,slide_id,item,value", *rows]) + "\n")
     write_tiny_models(folder / "tiny")
     (folder / "section.tif").symlink_to(folder / "sample_slides" / "inflammatory.tif")
     run("-m", "biopsy_analyzer", "analyze", "section.tif", "--models", "tiny", folder=folder)
     return folder
-
-
-READINGS = {
-    "ann": {"necrotizing": {"necrotic_percent": 30, "regeneration": 2}, "section": {"necrotic_percent": 2, "regeneration": 0}},
-    "bob": {"necrotizing": {"necrotic_percent": 25, "regeneration": 1}, "section": {"necrotic_percent": 4, "regeneration": 0}},
-}
-"""What two raters saw, for the commands that compare raters."""
 
 
 TESTED_ELSEWHERE = {  # what takes hours, a window, or images that are not part of the repository
@@ -83,6 +73,7 @@ TESTED_ELSEWHERE = {  # what takes hours, a window, or images that are not part 
     "evaluate": "tests/training/test_evaluate.py",
     "adapt": "tests/training/test_adapt.py",
     "--scheduler": "tests/batch/test_cluster.py",
+    "agree": "tests/test_agree.py",  # needs raters
 }
 
 
