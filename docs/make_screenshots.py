@@ -1,4 +1,4 @@
-"""Take the pictures of docs/plugin.md, docs/images/plugin_*.png: whole windows over the sample slides, in an X server of their own.
+"""Take the pictures of docs/plugin.md, docs/images/plugin_*.jpg: whole windows over the sample slides, in an X server of their own.
 
     python docs/make_screenshots.py [FOLDER]
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = 1500, 900
-COLOURS = 128  # of a picture's palette: a third of the bytes, and no eye sees it
+QUALITY = 85  # a palette of few colours would be smaller and lose those of the legend
 
 
 def main(out: Path) -> None:
@@ -55,29 +55,32 @@ def _take_all(slide: Path, out: Path) -> None:
     fibres.only.setCurrentText("necrotic")
     fibres.review(1)
     take("fibres")
+    dock.tabs.setCurrentWidget(dock.pages["Correct"])
+    take("correct")
     dock.legend.filled.click()
     dock.tabs.setCurrentWidget(export)
     take("filled")
-    export.save_view(out / "plugin_view.png")
-    _small(out / "plugin_view.png")
+    export.save_view(slide.parent / "view.png")
+    _save(slide.parent / "view.png", out / "plugin_view.jpg")
     viewer.close()
 
 
 def _camera(viewer: object, out: Path) -> Callable[[str], None]:
     def take(name: str) -> None:
         _wait(lambda: False, most_s=2.0)
-        path = out / f"plugin_{name}.png"
-        viewer.screenshot(str(path), canvas_only=False, flash=False)  # type: ignore[attr-defined]
-        _small(path)
+        whole = out / "whole.png"
+        viewer.screenshot(str(whole), canvas_only=False, flash=False)  # type: ignore[attr-defined]
+        _save(whole, out / f"plugin_{name}.jpg")
 
     return take
 
 
-def _small(path: Path) -> None:
+def _save(png: Path, jpeg: Path) -> None:
     from PIL import Image
 
-    with Image.open(path) as picture:
-        picture.convert("RGB").quantize(COLOURS).save(path, optimize=True)
+    with Image.open(png) as picture:
+        picture.convert("RGB").save(jpeg, quality=QUALITY, optimize=True)
+    png.unlink()
 
 
 def _wait(done: Callable[[], bool], most_s: float = 600.0) -> None:

@@ -20,6 +20,11 @@ from sections import colour_models
 SERVERS: list[subprocess.Popen[bytes]] = []
 
 
+def _stop_server() -> None:
+    SERVERS[-1].terminate()
+    SERVERS[-1].wait()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def display() -> None:
     """An X server of its own for each test process: windows are real, and nothing flickers on a screen that someone looks at.
@@ -32,7 +37,7 @@ def display() -> None:
     reader, writer = os.pipe()
     command = [server, "-displayfd", str(writer), "-screen", "0", "1600x1000x24", "-nolisten", "tcp", "-terminate"]
     SERVERS.append(subprocess.Popen(command, pass_fds=[writer], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-    atexit.register(SERVERS[-1].terminate)
+    atexit.register(_stop_server)
     os.close(writer)
     with os.fdopen(reader) as pipe:
         number = pipe.readline().strip()

@@ -55,6 +55,7 @@ class Workspace:
     def __init__(self, viewer: napari.Viewer) -> None:
         self.viewer, self.layers = viewer, Layers()
         self.session: Session | None = None
+        self._drawn: np.ndarray | None = None
         self.filled, self.hidden = False, frozenset({"myonucleus", "other"})
         self._settle = QTimer()
         self._settle.setSingleShot(True)
@@ -140,9 +141,19 @@ class Workspace:
         near = (y > top - margin) & (y < bottom + margin) & (x > left - margin) & (x < right + margin)
         if self.hidden:
             near &= ~self.session.nuclei["type"].isin(self.hidden).to_numpy()
-        shown = near if np.count_nonzero(near) <= _MOST_NUCLEI else np.zeros(len(near), bool)
-        if not np.array_equal(shown, points.shown):
-            points.shown = shown
+        rows = np.flatnonzero(near)
+        rows = rows if len(rows) <= _MOST_NUCLEI else rows[:0]
+        if self._drawn is None or not np.array_equal(rows, self._drawn):
+            self._drawn = rows
+            self._draw_nuclei(points, self.session, rows)
+
+    @staticmethod
+    def _draw_nuclei(points: Points, session: Session, rows: np.ndarray) -> None:
+        """Only these: napari 0.9 heeds `Points.shown` in more than two dimensions alone."""
+        points.data = nucleus_points(session)[rows]
+        if len(rows):
+            look = nucleus_look(session.nuclei.iloc[rows])
+            points.features, points.face_color, points.symbol = look["features"], look["face_color"], look["symbol"]
 
     def _canvas_px(self) -> tuple[int, int]:
         return self.viewer.canvas.size
@@ -172,7 +183,7 @@ class Workspace:
         if self.session is not None:
             self.session.selection_changed.disconnect(self._draw_selection)
             self.session.shown.disconnect(self._redraw)
-        self.session, self.layers = session, Layers(selected=self.layers.selected)
+        self.session, self.layers, self._drawn = session, Layers(selected=self.layers.selected), None
         if session is not None:
             session.selection_changed.connect(self._draw_selection)
             session.shown.connect(self._redraw)
@@ -185,18 +196,12 @@ class Workspace:
         if self.layers.fibres is not None:
             self.layers.fibres.data = fibre_levels(session)
         if self.layers.nuclei is not None:
-            self._set_points(self.layers.nuclei, session)
+            self._drawn = None
+            self.show_nuclei_in_view()
         if self.layers.clusters is not None:
             data, facts = cluster_vectors(session, {})
             self.layers.clusters.data = data
             self.layers.clusters.edge_color = facts["edge_color"]
-
-    def _set_points(self, points: Points, session: Session) -> None:
-        if len(points.data) != len(session.nuclei):
-            points.data = nucleus_points(session)
-        look = nucleus_look(session.nuclei)
-        points.features, points.face_color, points.symbol = look["features"], look["face_color"], look["symbol"]
-        self.show_nuclei_in_view()
 
     def _draw_selection(self, kind: str, ids: list[int]) -> None:
         rings = [self.session.outline(kind, number) for number in ids] if self.session else []
@@ -223,7 +228,7 @@ class Workspace:
         if self.session is None or drawing or event.button != 1 or np.linalg.norm(np.array(event.pos) - start) > _CLICK_PX:
             return
         nuclei = self.layers.nuclei
-        found = self.session.at(where[0], where[1], nuclei=nuclei is not None and bool(nuclei.visible) and bool(np.any(nuclei.shown)))
+        found = self.session.at(where[0], where[1], nuclei=nuclei is not None and bool(nuclei.visible) and len(nuclei.data) > 0)
         self._select(found, added)
 
     def _select(self, found: tuple[str, int] | None, added: bool) -> None:
