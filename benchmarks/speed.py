@@ -243,7 +243,7 @@ def plot(report: dict[str, Any], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     rows = report["sizes"]
-    figure, (shares, objects, memory) = plt.subplots(1, 3, figsize=(13, 4), constrained_layout=True)
+    figure, (shares, objects, memory) = plt.subplots(1, 3, figsize=(13, 4.6), constrained_layout=True)
     bottom = [0.0] * len(rows)
     names = [f"{row['mpx']:.0f}" for row in rows]
     for part in PARTS:
@@ -252,7 +252,7 @@ def plot(report: dict[str, Any], path: Path) -> None:
         bottom = [a + b for a, b in zip(bottom, heights, strict=True)]
     shares.axhline(rows[-1]["networks_alone_cpu_s_per_mpx"], color="black", linestyle="--", linewidth=1, label="networks alone")
     shares.set(xlabel="Mpx at 0.5 um/px", ylabel="CPU s per Mpx")
-    shares.legend(fontsize=7)
+    shares.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncol=3)
     objects.plot([row["objects"] for row in rows], [_after(row) for row in rows], "o-")
     objects.set(xlabel="fibres and nuclei", ylabel="CPU s after the network", xlim=(0, None), ylim=(0, None))
     memory.plot([row["mpx"] for row in rows], [row["peak_memory_mib"] for row in rows], "o-")
