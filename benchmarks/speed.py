@@ -107,9 +107,8 @@ def analyse(path: Path, models: Any, watch: Stopwatch) -> dict[str, Any]:
     watch.cpu.clear()
     start = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as out, slides.open_slide(path) as slide:
-        before = slide.tiles_decoded
         result = pipeline.analyze_slide(slide, models)
-        decoded = slide.tiles_decoded - before
+        decoded = slide.tiles_decoded
         watch.timed("report", report.write_result)(result, Path(out))
         mpx = slide.shape[0] * slide.shape[1] * (slide.um_per_px / UM_PER_PX) ** 2 / 1e6
         stored = sum(-(-level.shape[0] // level.tile[0]) * -(-level.shape[1] // level.tile[1]) for level in slide.levels[:1])
