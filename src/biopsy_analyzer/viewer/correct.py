@@ -51,7 +51,9 @@ class CorrectWidget(QWidget):
         self._lay_out()
         self._keys: dict[str, Callable[[Any], None]] = {key: self._key(act) for key, act in self._actions().items()}
         self._armed: list[Any] = []
-        self._arm(workspace.viewer)
+        for holder in (workspace.viewer, workspace.viewer.layers.selection.active):
+            if holder is not None:
+                self._arm(holder)
         workspace.viewer.layers.selection.events.active.connect(self._activated)
         workspace.session_changed.connect(self._opened)
         self._opened(workspace.session)
@@ -257,6 +259,7 @@ class CorrectWidget(QWidget):
             layer.data = np.stack([drawn[:-1], np.diff(drawn, axis=0)], axis=1)
             yield
         if len(points) > 1:
+            points.append(event.position[-2:])  # where it was let go
             QTimer.singleShot(0, partial(self._drawn, then, np.array(points)))
 
     def _drawn(self, then: Callable[[np.ndarray], Change] | None, points: np.ndarray) -> None:
