@@ -109,4 +109,4 @@ def hull(points: np.ndarray) -> np.ndarray:
 def cluster_outlines(nucleus_outlines: Sequence[np.ndarray], cluster_of_nucleus: np.ndarray, n_clusters: int) -> list[np.ndarray]:
     """For each cluster 1..n the convex hull (k, 2) in um around the outlines of its nuclei; cluster_of_nucleus: int, by row, 0 none."""
     members = [np.flatnonzero(cluster_of_nucleus == k) for k in range(1, n_clusters + 1)]
-    return [hull(np.concatenate([nucleus_outlines[i] for i in rows])) for rows in members]
+    return [hull(np.concatenate([nucleus_outlines[int(i)] for i in rows])) for rows in members]

@@ -59,7 +59,7 @@ class Rim:
 
     def __init__(self, size: int, shape: tuple[int, ...], axis: int, dtype: type, fill: int) -> None:
         self.size, self._axis, self._fill = size, axis, fill
-        self._above = np.full((*shape[:axis], size, *shape[axis + 1 :]), fill, dtype)
+        self._above: np.ndarray = np.full((*shape[:axis], size, *shape[axis + 1 :]), fill, dtype)
         self._left: np.ndarray | None = None
 
     def window(self, height: int, width: int, at: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -41,17 +42,17 @@ class StoredLabels:
                 if new.any():
                     chunk = self._chunk(key)
                     chunk[here] = np.where(new > 0, new, chunk[here])
-                    self._chunks[key] = imagecodecs.zstd_encode(chunk, 1)
+                    self._chunks[key] = bytes(imagecodecs.zstd_encode(chunk.tobytes(), 1))
 
     def renumber(self, numbers: np.ndarray) -> None:
         """From now on label k reads as ``numbers[k]``, int32; numbers[0] is 0."""
         self._numbers = numbers.astype(np.int32)
 
-    def __getitem__(self, key: object) -> np.ndarray:
+    def __getitem__(self, key: Any) -> np.ndarray:
         if isinstance(key, tuple) and len(key) == 2 and all(isinstance(k, slice) and k.step in (None, 1) for k in key):
             rows, columns = (slice(*k.indices(n)[:2]) for k, n in zip(key, self.shape, strict=True))
             return self._window(rows, columns)
-        return np.asarray(self)[key]  # type: ignore[index]
+        return np.asarray(self)[key]
 
     def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
         return self._window(slice(0, self.shape[0]), slice(0, self.shape[1])).astype(dtype or self.dtype, copy=False)  # type: ignore[call-overload]
