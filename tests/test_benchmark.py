@@ -37,7 +37,8 @@ def test_a_tiny_slide(tmp_path: Path) -> None:
     assert sum(row["parts_cpu_s"].values()) == pytest.approx(row["cpu_s"])
     assert all(seconds > 0 for seconds in row["parts_cpu_s"].values())
     assert 1 <= row["tiles_decoded_per_stored"] < 4  # the picture and the close-ups of so small a slide read its finest level, too
-    assert Image.open(picture).size[0] > 1000
+    with Image.open(picture) as plot:
+        assert plot.size[0] > 1000
 
 
 def test_times_of_parts_are_exclusive(benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ def test_a_section_is_analysed(plan: Plan, models: Path, tmp_path: Path) -> None
     folder = tmp_path / "out" / "painted"
     assert json.loads(done.stdout) == json.loads((folder / "scores.json").read_text())
     assert json.loads(done.stdout)["slide"]["um_per_px_source"] == "given"
-    tables = [f"{name}.{kind}" for name in ("clusters", "fibres", "nuclei") for kind in ("csv", "parquet")]
+    tables = [f"{name}.{kind}" for name in ("clusters", "evidence", "fibres", "nuclei") for kind in ("csv", "parquet")]
     others = ["labels.ome.zarr", "objects.geojson", "overlay.png", "pictures.parquet", "report.html", "scores.json"]
     assert sorted(os.listdir(folder)) == sorted([*tables, *others])
 

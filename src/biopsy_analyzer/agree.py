@@ -20,6 +20,7 @@ COLUMNS = ("rater", "slide_id", "item", "value")
 HUMAN_BAR = 0.863
 """ICC of 11 trained experts on an overall visual scale (PubMed 17907237)."""
 
+FEW_SLIDES = 10  # below it no figure is set beside the experts'. Prior
 MOST_GRADES = 6  # whole numbers with at most so many different values are grades, and get a weighted kappa
 
 
@@ -159,8 +160,8 @@ def kappa_of(one: np.ndarray, other: np.ndarray, weighted: bool) -> Estimate:
     table = np.zeros((len(classes), len(classes)))
     np.add.at(table, (np.searchsorted(classes, one), np.searchsorted(classes, other)), 1)
     found = cohens_kappa(table, wt="quadratic" if weighted else None)
-    ci95 = (float(found.kappa_low), float(found.kappa_upp))
-    return Estimate(float(found.kappa), ci95 if np.isfinite(ci95).all() else None)
+    ci95 = (max(-1.0, float(found.kappa_low)), min(1.0, float(found.kappa_upp)))
+    return Estimate(float(found.kappa), ci95 if np.isfinite(ci95).all() and ci95[0] < ci95[1] else None)
 
 
 def bland_altman(one: np.ndarray, other: np.ndarray) -> tuple[Estimate, Estimate, Estimate]:
@@ -191,7 +192,8 @@ def agreement_text(found: list[ItemAgreement]) -> str:
         left_out = f", {item.left_out} left out, not rated by all" if item.left_out else ""
         lines.append(f"{item.item}: {item.slides} slides, {len(item.raters)} raters ({', '.join(item.raters)}){left_out}")
         if item.icc21 is not None:
-            lines.append(f"  ICC(2,1)  {_shown(item.icc21)}   trained experts, overall scale: {HUMAN_BAR}")
+            beside = f"trained experts, overall scale: {HUMAN_BAR}" if item.slides >= FEW_SLIDES else "so few slides tell little"
+            lines.append(f"  ICC(2,1)  {_shown(item.icc21)}   {beside}")
         for pair in item.pairs:
             name = f"  {pair.raters[0]} / {pair.raters[1]}"
             if pair.kappa is not None:

@@ -17,7 +17,7 @@ from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.slide import Slide
 from biopsy_analyzer.tables import FIBRES, NUCLEI, typed
 from biopsy_analyzer.tissue.mask import Tissue, find_tissue, within
-from biopsy_analyzer.tissue.quality import assess, cover_flags, damage_flags, hidden_parts, size_flags
+from biopsy_analyzer.tissue.quality import assess, cover_flags, damage_flags, hidden_parts, reference_flags, size_flags
 from biopsy_analyzer.walk import Progress, cut_notes, find_section
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def analyze_slide(
     warnings = dict.fromkeys((*scores.warnings, *notes))  # each once: a note may come with every tile
     flags += damage_flags(slide) + cover_flags(fibres["area_um2"].sum(), tissue.area_mm2, settings.score.min_cover)
     flags += size_flags(fibres["min_feret_um"][~fibres["touches_border"]].to_numpy(), settings.tissue)
+    flags += reference_flags(fibres, settings.tissue)
     crops = cut_crops(slide, fibres, nuclei, clusters, scores.evidence)
     step("measure", 1, 1)
 

@@ -33,6 +33,12 @@ class TissueSettings(_Group):
     min_sharpness: float = Field(0.18, ge=0, description="Fine over all contrast; less is blurred. Sharp 0.3-0.8, 2 um blur 0.09-0.17.")
     min_fibre_um: float = Field(14.0, ge=0, description="um; median least diameter below it is reported. Adults 30-80, mice 20-50. Prior.")
     max_fibre_um: float = Field(100.0, gt=0, description="um; median least diameter above it is reported. Prior.")
+    max_bare_share: float = Field(
+        0.4,
+        gt=0,
+        le=1,
+        description="Share of fibres called normal without any nucleus; more is reported. Living fibres 0-0.16. Prior.",
+    )
     focus_um_per_px: float = Field(1.0, gt=0, description="um/px at which focus is judged. Prior.")
     close_ups: int = Field(24, ge=1, description="Fields of 256 px in which focus is judged. Prior.")
 

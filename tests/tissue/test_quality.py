@@ -2,6 +2,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 
@@ -20,6 +21,7 @@ from biopsy_analyzer.tissue.quality import (
     hidden_parts,
     od_hue,
     quality_flags,
+    reference_flags,
     sharpness,
     size_flags,
     stain_colours,
@@ -149,6 +151,17 @@ def test_little_tissue_under_fibres_is_flagged() -> None:
     (flag,) = cover_flags(0.27e6, 1.0, 0.4)
     assert (flag.code, flag.value, flag.threshold) == ("thin-cover", pytest.approx(0.27), 0.4)
     assert flag.message.startswith("0.27 (at least 0.4) of the tissue")
+
+
+def test_ordinary_fibres_without_nuclei_make_the_reference_doubtful() -> None:
+    counts = np.repeat([0.0, 2.0], [12, 18])
+    fibres = pd.DataFrame({"state": "normal", "touches_border": False, "nuclei_count": counts})
+    assert reference_flags(fibres, SETTINGS) == []  # 0.4, not above
+    assert reference_flags(fibres[:19], SETTINGS) == []  # too few
+    (flag,) = reference_flags(fibres[:29], SETTINGS)
+    assert (flag.code, flag.value) == ("reference-doubtful", pytest.approx(12 / 29))
+    assert reference_flags(fibres[:29].assign(nuclei_count=np.nan), SETTINGS) == []
+    assert reference_flags(fibres[:29].assign(state="necrotic"), SETTINGS) == []
 
 
 @pytest.mark.fault(9)

@@ -222,6 +222,7 @@ class ByColour:
     version: str = "0"
     sha256: str = "0" * 64
     device: str = "cpu"
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         self.name, self.channels, self.notes = f"fake {self.kind}", CHANNELS[self.kind], []

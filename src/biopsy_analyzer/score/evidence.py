@@ -41,17 +41,17 @@ class Finding:
 FINDINGS = {
     finding.code: finding
     for finding in (
-        Finding("necrotic-fibres", "Necrotic fibres", f"{ENMC_119}; {ENMC_224}", "share of assessable fibres", "fibre"),
+        Finding("necrotic-fibres", "Many necrotic fibres", f"{ENMC_119}; {ENMC_224}", "share of assessable fibres", "fibre"),
         Finding("necrosis-predominant", "Necrosis is the predominant feature", ENMC_119, "balance, -1 to 1"),
         Finding("necrosis-scattered", "Necrotic fibres are scattered", ENMC_224, "neighbouring pairs, observed / by chance", "fibre"),
         Finding("stages-mixed", "Different stages of necrosis, myophagocytosis and regeneration", ENMC_224, "evenness, 0 to 1", "fibre"),
         Finding("myophagocytosis", "Fibres invaded by macrophages", ENMC_224, "share of necrotic fibres", "fibre"),
         Finding("regeneration", "Regenerating fibres", ENMC_224, "share of assessable fibres", "fibre"),
-        Finding("large-necrotic-areas", "Large areas of fibre necrosis", CLINIC, "necrotic share of the fibres' area", "fibre"),
+        Finding("large-necrotic-areas", "Necrosis of much of the fibre area", CLINIC, "necrotic share of the fibres' area", "fibre"),
         Finding("sparse-inflammation", "Inflammatory cells are sparse", f"{ENMC_119}; {CLINIC}", "interstitial cells per mm2", "nucleus"),
         Finding("macrophage-predominant", "Macrophages outnumber lymphocytes", ENMC_224, "share of inflammatory cells", "nucleus"),
-        Finding("clusters-at-necrosis", "Small clusters of macrophages around necrotic fibres", CLINIC, "clusters", "cluster"),
-        Finding("clusters-of-ten", "Clusters of 10 or more inflammatory cells", JDM, "clusters", "cluster"),
+        Finding("clusters-at-necrosis", "Small clusters of macrophages in or around necrotic fibres", CLINIC, "clusters", "cluster"),
+        Finding("clusters-of-ten", "Clusters of 10 or more inflammatory cells, away from necrotic fibres", JDM, "clusters", "cluster"),
         Finding("endomysial-infiltrate", "Endomysial infiltrate around non-necrotic fibres", f"{EULAR}: 1.7", "cells per mm2", "nucleus"),
         Finding("perimysial-infiltrate", "Perimysial or perivascular infiltrate", f"{EULAR}: 1.2", "cells per mm2", "nucleus"),
         Finding("perifascicular-atrophy", "Perifascicular atrophy", f"{EULAR}: 1.9", "atrophic share at the border minus inside", "fibre"),
@@ -215,7 +215,7 @@ def _against(drawn: Drawn, threshold: float, below: bool) -> Judged:
 
 def _clusters(code: str, clusters: pd.DataFrame, settings: Settings) -> Judged:
     count = int(_chosen_clusters(code, clusters, settings).sum())
-    return float(count), None, 1.0, "present" if count else "absent", f"{count} found; single clusters are no estimate and get no interval"
+    return float(count), None, 1.0, "present" if count else "absent", f"{count} found; counted, so without an interval"
 
 
 def _chosen_clusters(code: str, clusters: pd.DataFrame, settings: Settings) -> np.ndarray:

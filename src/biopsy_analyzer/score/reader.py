@@ -22,7 +22,8 @@ def read_share(counted: Drawn, part: str, seen: Resampled, rates: tuple[Rate, Ra
     if machine <= 0:
         return counted
     rng = np.random.default_rng(settings.seed + 1)
-    recall, false, found = (_draw(rate, len(counted.draws), rng) for rate in rates)
+    recall, false = (_draw(rate, len(counted.draws), rng) for rate in rates[:2])
+    found = _draw(rates[2], len(counted.draws), rng, ratio=True)
     # among the machine's own calls as many are of the class as in the section's
     called = seen.total(f"unsure_{part}") / max(seen.total(part), 1.0) if seen.total(part) else 1.0
     confirmed = counted.draws * (1 - called)
@@ -46,12 +47,12 @@ def read_density(counted: Drawn, seen: Resampled, reader: ReaderSettings, settin
     return Drawn(counted.value, counted.draws * (1 - machine) + true)
 
 
-def _draw(rate: Rate, n: int, rng: np.random.Generator) -> np.ndarray:
-    """n rates: Beta with that mean and SD where they are shares, else Gamma."""
+def _draw(rate: Rate, n: int, rng: np.random.Generator, ratio: bool = False) -> np.ndarray:
+    """n rates: Beta with that mean and SD where they are shares, Gamma where they may exceed 1 or are a `ratio` of two shares."""
     mean, sd = rate
     if sd == 0:
         return np.full(n, mean)
-    if mean < 1:
+    if mean < 1 and not ratio:  # a Beta of a ratio near 1 would have a long tail towards 0, as if most fibres were missed
         size = mean * (1 - mean) / sd**2 - 1
         return rng.beta(mean * size, (1 - mean) * size, n)
     return rng.gamma((mean / sd) ** 2, sd**2 / mean, n)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+import pandas as pd
 from scipy import ndimage
 
 from biopsy_analyzer.errors import WrongStain
@@ -107,6 +108,20 @@ def size_flags(min_feret_um: np.ndarray, settings: TissueSettings) -> list[Flag]
     median, advice = float(np.median(min_feret_um)), "um is the fibres' median least diameter; is the pixel size right?"
     flags = _below("fibre-size", median, settings.min_fibre_um, advice), _above("fibre-size", median, settings.max_fibre_um, advice)
     return [flag for flag in flags if flag]
+
+
+def reference_flags(fibres: pd.DataFrame, settings: TissueSettings) -> list[Flag]:
+    """A flag if many of the whole fibres called normal show no nucleus: then dead fibres may be what is ordinary in this section.
+
+    fibres  `state`, `touches_border`, `nuclei_count` (NaN: not assessed); fewer than 20 such fibres tell nothing
+    """
+    ordinary = fibres[(fibres["state"] == "normal") & ~fibres["touches_border"] & fibres["nuclei_count"].notna()]
+    if len(ordinary) < MIN_SIZED:
+        return []
+    bare = float((ordinary["nuclei_count"] == 0).mean())
+    text = "of the fibres called normal show no nucleus; if they are dead, they were taken for the ordinary ones."
+    flag = _above("reference-doubtful", bare, settings.max_bare_share, text)
+    return [flag] if flag else []
 
 
 def check_stain(rgb: np.ndarray, tissue: Tissue, settings: TissueSettings, name: str = "image") -> None:

@@ -64,6 +64,7 @@ def _axis(document: dict[str, Any], name: str) -> dict[str, Any]:
         "value": value,
         "ci95": ci95,
         "grade": axis.get("grade"),
+        "grade_ci95": axis.get("grade_ci95"),
         "measured": None if measured is None else percent(measured) if kind == "percent" else number(measured),
         "measured_ci95": interval(measured_ci95, kind),
         "unit": axis["unit"],
