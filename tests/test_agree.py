@@ -62,6 +62,15 @@ def test_weighted_kappa_is_scikit_learn_s() -> None:
     assert kappa_of(np.ones(5), np.ones(5), weighted=True).value is None
 
 
+def test_few_numbers_far_apart_need_no_table_of_all_between() -> None:
+    """Two fibre counts a rater look like grades; a table of every whole number between them would not fit into any memory."""
+    assert kappa_of(np.array([0.0, 9e5]), np.array([0.0, 9e5]), weighted=True).value == pytest.approx(1)
+
+
+def test_opposite_ratings_have_no_icc() -> None:
+    assert icc(np.array([[1.0, 2.0], [2.0, 1.0]])).value is None
+
+
 def ratings(**values: dict[str, list[object]]) -> pd.DataFrame:
     rows = [
         (rater, f"s{i}", item, str(value))

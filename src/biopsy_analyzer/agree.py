@@ -135,7 +135,10 @@ def icc(values: np.ndarray) -> Estimate:
     data = pd.DataFrame({"value": values.ravel(), "slide": slide, "rater": rater})
     table = anova_lm(ols("value ~ C(slide) + C(rater)", data).fit())
     between, raters, error = (float(table["mean_sq"][name]) for name in ("C(slide)", "C(rater)", "Residual"))
-    value = (between - error) / (between + (k - 1) * error + k * (raters - error) / n)
+    whole = between + (k - 1) * error + k * (raters - error) / n
+    if not np.isfinite(whole) or whole <= 1e-12 * max(between, raters, error):  # two slides, two raters, each the other's opposite
+        return Estimate(None, None)
+    value = (between - error) / whole
     if error <= 1e-12 * between:  # ratings that differ by a constant, or not at all: no error to make an interval of
         return Estimate(value, None)
     ratio = raters / error
@@ -155,11 +158,10 @@ def kappa_of(one: np.ndarray, other: np.ndarray, weighted: bool) -> Estimate:
     classes = np.union1d(one, other)
     if len(classes) < 2:
         return Estimate(None, None)
-    if weighted:  # every whole grade between the least and the greatest, so that distances are right
-        classes = np.arange(classes.min(), classes.max() + 1)
     table = np.zeros((len(classes), len(classes)))
     np.add.at(table, (np.searchsorted(classes, one), np.searchsorted(classes, other)), 1)
-    found = cohens_kappa(table, wt="quadratic" if weighted else None)
+    weights: dict[str, Any] = {"weights": classes, "wt": "quadratic"} if weighted else {}  # by value: grades nobody gave count as steps
+    found = cohens_kappa(table, **weights)
     ci95 = (max(-1.0, float(found.kappa_low)), min(1.0, float(found.kappa_upp)))
     return Estimate(float(found.kappa), ci95 if np.isfinite(ci95).all() and ci95[0] < ci95[1] else None)
 

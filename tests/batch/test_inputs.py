@@ -127,6 +127,8 @@ def test_a_manifest_says_case_pixel_size_and_sum() -> None:
         ("path,um_per_px\na.svs,nan\n", "0.05 to 5 is wanted"),
         ("path,um_per_px\na.svs,252\n", "0.05 to 5 is wanted"),
         ("path,sha256\na.svs,1234\n", "64 hexadecimal digits"),
+        ("path,path\na.svs,b.svs\n", "two columns 'path'"),
+        ("path,um_per_px\na.svs,0.25\n./a.svs,0.5\n", "a.svs stands in it twice, with different values"),
         ('path\n""\n', "no usable path"),
         ('path\n"a', "no readable CSV"),
         ("path\n" + "x" * 200_000, "no readable CSV"),
@@ -137,6 +139,17 @@ def test_a_manifest_that_is_wrong_is_named_with_its_line(content: str, words: st
     Path("list.csv").write_text(content)
     with pytest.raises(UsageError, match=words):
         ids(manifest="list.csv")
+
+
+def test_what_a_manifest_says_of_an_input_holds() -> None:
+    """Otherwise the sum that it states would not be looked at."""
+    touch("slides/a.svs", "slides/b.svs")
+    sha256 = "ab" * 32
+    Path("list.csv").write_text(f"path,case_id,um_per_px,sha256\nslides/a.svs,c1,0.25,{sha256}\nslides/a.svs,c1,0.25,{sha256}\n")
+    assert collect_jobs(["slides"], Path("list.csv"), 0.5) == [
+        Job(Path("slides/a.svs"), "a", "c1", 0.25, sha256),
+        Job(Path("slides/b.svs"), "b", um_per_px=0.5),
+    ]
 
 
 def test_a_missing_manifest() -> None:

@@ -108,6 +108,9 @@ def broken(path: Path, number: int, content: str) -> None:
     [
         (1, "{half", ResultError, "line 2 is damaged"),
         (1, "[]", ResultError, "line 2 is damaged"),
+        (1, "[" * 100_000, ResultError, "line 2 is damaged"),
+        (1, "{}", ResultError, "a line without an edit"),
+        (1, '{"edit":"undo"}', ResultError, "one that undoes nothing"),
         (0, "{}", ResultError, "no head"),
         (0, '{"journal": "biopsy-analyzer corrections", "version": "9", "result": ""}', OlderResult, "version '9'"),
         (0, '{"journal": "biopsy-analyzer corrections", "version": "1.0", "result": "ab"}', ResultError, "another analysis"),

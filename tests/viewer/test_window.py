@@ -227,7 +227,7 @@ def test_scores_are_drawn(opened: BiopsyAnalyzer, qtbot: Any) -> None:
     assert opened.workspace.session.document["pattern"]["label"] in page.pattern.text()  # type: ignore[union-attr]
     for index in range(3):
         canvas = page.pictures.itemAt(index).widget()
-        qtbot.waitUntil(lambda canvas=canvas: np.asarray(canvas.buffer_rgba()).std() > 5)
+        qtbot.waitUntil(lambda canvas=canvas: hasattr(canvas, "renderer") and np.asarray(canvas.buffer_rgba()).std() > 5)
     qtbot.waitUntil(lambda: page.inner.height() > page.viewport().height())
 
 

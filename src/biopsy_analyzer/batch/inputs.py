@@ -31,18 +31,29 @@ def collect_jobs(inputs: Sequence[str], manifest: Path | None, um_per_px: float 
     inputs     slide files, folders (searched through, hidden files and linked folders left out), or globs (`**` for any depth)
     manifest   CSV with the columns of `COLUMNS`; relative paths start at the manifest's folder
     um_per_px  for slides to which the manifest gives none
-    UsageError for an input that is not there, a pattern or folder without slides, a manifest that can't be read, or none at all.
+    A file that is an input and stands in the manifest is what the manifest says of it.
+    UsageError for an input that is not there, a pattern or folder without slides, a manifest that can't be read or contradicts itself,
+    or none at all.
     """
     if um_per_px is not None:
         choose("--mpp", [], um_per_px)
     jobs = [Job(path, "", um_per_px=um_per_px) for text in inputs for path in _slides_of(text)]
+    listed: dict[str, Job] = {}
     if manifest is not None:
-        jobs += [job if job.um_per_px else replace(job, um_per_px=um_per_px) for job in _read_manifest(manifest)]
+        for job in _read_manifest(manifest):
+            earlier = listed.setdefault(os.path.abspath(job.path), job)
+            if replace(job, path=earlier.path) != earlier:
+                raise UsageError(f"{manifest}: {job.path} stands in it twice, with different values. Leave one line")
+        jobs += [job if job.um_per_px else replace(job, um_per_px=um_per_px) for job in listed.values()]
     if not jobs:
         raise UsageError("no slides were given. Name slide files, folders or globs, or a --manifest")
     unique: dict[str, Job] = {}
     for job in jobs:
-        unique.setdefault(os.path.abspath(job.path), job)
+        place = os.path.abspath(job.path)
+        if place in listed and place in unique:
+            job = replace(job, path=unique[place].path)  # the id of a twin comes from the path as it was given first
+        if place in listed or place not in unique:
+            unique[place] = job
     return _with_ids(list(unique.values()))
 
 
@@ -80,6 +91,8 @@ def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[Job]:
     if "path" not in names:
         raise UsageError(f"{path}: its first line lacks the column path. The columns are {', '.join(COLUMNS)}")
     for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"{path}: two columns {name!r}. Leave one")
         if name not in COLUMNS:
             near = difflib.get_close_matches(name, COLUMNS, 1)
             raise UsageError(f"{path}: unknown column {name!r}" + (f", {near[0]!r} is known" if near else f", known: {', '.join(COLUMNS)}"))

@@ -69,11 +69,17 @@ class Journal:
             )
         if head["result"] != self._head["result"]:
             raise ResultError(f"{self.path}: made on another analysis of this section; bring that result back, or move the journal away")
+        try:
+            standing(self.lines)
+        except (KeyError, IndexError) as error:
+            raise ResultError(
+                f"{self.path}: damaged (a line without an edit, or one that undoes nothing); bring back a copy, or move it away"
+            ) from error
 
     def _parsed(self, number: int, line: bytes) -> dict[str, Any]:
         try:
             found = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ResultError(
                 f"{self.path}: line {number} is damaged ({error}); bring back a copy, or cut the file before that line"
             ) from error

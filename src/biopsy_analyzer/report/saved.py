@@ -51,7 +51,7 @@ def read_document(folder: Path) -> dict[str, Any]:
         raise ResultError(f"{path}: missing, so this is no finished result. Give the folder OUT/<slide id>, or run analyze again")
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ResultError(f"{path}: damaged ({error}); wanted JSON. Run analyze again") from error
     if not isinstance(document, dict) or "schema_version" not in document:
         raise ResultError(f"{path}: no schema_version; wanted the scores.json of an analysis. Run analyze again")

@@ -73,7 +73,7 @@ class UNet(nn.Module):
         return 2 ** len(self.widths)
 
     def forward(self, rgb: torch.Tensor) -> torch.Tensor:
-        x = (255 - rgb) / 128  # white, hence everything outside the slide, is 0 like the convolutions' padding
+        x = (255 - rgb) / 128  # white is 0 like the convolutions' padding
         skips = []
         for stage in self.down:
             x = stage(x)

@@ -161,11 +161,11 @@ class RunTab(QWidget):
         self._read()
         errors = bytes(self.process.readAllStandardError().data()).decode(errors="replace").splitlines()
         said = [line.removeprefix("ERROR ") for line in errors if line.startswith("ERROR ")]
-        if self._stopped:
-            self._end("Stopped. No result was written.")
-        elif code == 0 and status == QProcess.ExitStatus.NormalExit and self._result:
+        if self._result:  # said by the child once all is written, so that a stop that came too late hides no result
             self._end(f"Done: {self._result}")
             self._show(Path(self._result))
+        elif self._stopped:
+            self._end("Stopped. No unfinished result was written.")
         elif said:
             self._end(said[-1])
         else:

@@ -133,7 +133,9 @@ class Workspace:
     def show_nuclei_in_view(self) -> None:
         """Draw the nuclei that lie in the view and a little around it, none where they are too many to be told apart."""
         points = self.layers.nuclei
-        if points is None or self.session is None:
+        if (
+            points is None or self.session is None or not points.visible
+        ):  # hidden, it keeps its old slice
             return
         top, left, bottom, right = self.view_um()
         margin = 0.25 * (bottom - top)
@@ -170,6 +172,8 @@ class Workspace:
         for kind, name in ((Labels, "fibres"), (Points, "nuclei"), (Vectors, "clusters")):
             if isinstance(layer, kind):
                 setattr(self.layers, name, layer)
+        if isinstance(layer, Points):
+            layer.events.visible.connect(self.show_nuclei_in_view)
         self._settle.start()
 
     def _removed(self, event: Any) -> None:
