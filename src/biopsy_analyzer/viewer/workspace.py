@@ -133,9 +133,7 @@ class Workspace:
     def show_nuclei_in_view(self) -> None:
         """Draw the nuclei that lie in the view and a little around it, none where they are too many to be told apart."""
         points = self.layers.nuclei
-        if (
-            points is None or self.session is None or not points.visible
-        ):  # hidden, it keeps its old slice
+        if points is None or self.session is None or not points.visible:  # hidden, it keeps its old slice
             return
         top, left, bottom, right = self.view_um()
         margin = 0.25 * (bottom - top)
