@@ -45,6 +45,11 @@ def test_tables_scores_outlines_and_labels_agree(folder):
         assert feature["properties"]["classification"]["name"] == f"Fibre: {row.state}"
     clusters = [f for f in features if f["properties"]["name"].startswith("Cluster")]
     assert len(clusters) == len(saved.clusters)
+    evidence = pd.read_parquet(written / "evidence.parquet")
+    many = evidence.loc[evidence["item"] == "necrotic-fibres", "object_id"]
+    sick = saved.fibres["assessable"] & saved.fibres["state"].isin(("necrotic", "pale-fragmented"))
+    assert sorted(many) == sorted(saved.fibres.loc[sick, "fibre_id"])
+    assert "orrected by hand" in (written / "report.html").read_text(encoding="utf-8")
     labels = read_labels(written)
     np.testing.assert_array_equal(labels.fibres.pixels[:], np.asarray(corrections.labels["fibres"].pixels))
     for edited, level in zip(corrections.labels["fibres"].levels, labels.fibres.levels, strict=True):  # a pyramid of what was edited

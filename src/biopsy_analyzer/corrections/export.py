@@ -15,11 +15,15 @@ from biopsy_analyzer.corrections.section import Corrections
 from biopsy_analyzer.errors import ResultError
 from biopsy_analyzer.report.atomic import prepare_folder, write_bytes, write_chunks
 from biopsy_analyzer.report.geojson import feature_collection
+from biopsy_analyzer.report.html import write_report
 from biopsy_analyzer.report.labels import write_labels
 from biopsy_analyzer.report.outlines import cluster_outlines
 from biopsy_analyzer.report.result import Labels
+from biopsy_analyzer.report.saved import Saved
 from biopsy_analyzer.report.scores_json import ScoresDocument, to_text
 from biopsy_analyzer.report.tables_io import write_table
+from biopsy_analyzer.score.evidence import evidence_objects
+from biopsy_analyzer.settings import Settings
 
 FOLDER = "corrected"
 
@@ -47,7 +51,13 @@ def export(corrections: Corrections) -> Path:
     pictures = corrections.saved.folder / "pictures.parquet"
     if pictures.exists():
         shutil.copyfile(pictures, folder / pictures.name)
-    write_bytes(folder / "scores.json", to_text(corrected_document(corrections)).encode("utf-8"))
+    write_table(
+        evidence_objects(fibres, nuclei, clusters, Settings.model_validate(corrections.saved.document["settings"])), folder, "evidence"
+    )
+    document = corrected_document(corrections)
+    if pictures.exists():  # without the section's picture a report shows nothing
+        write_report(Saved(folder, document, fibres, nuclei, clusters), folder)
+    write_bytes(folder / "scores.json", to_text(document).encode("utf-8"))
     return folder
 
 
