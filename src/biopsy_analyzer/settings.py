@@ -158,7 +158,7 @@ class ReaderSettings(_Group):
     necrosis_found: Rate = Field((0.9, 0.15), description="How often a necrotic fibre is outlined, over how often another is.")
     regeneration_recall: Rate = Field((0.92, 0.04), description="Regenerating fibres called so, among those outlined.")
     regeneration_false: Rate = Field((0.003, 0.003), description="Other fibres called regenerating.")
-    regeneration_found: Rate = Field((0.97, 0.14), description="How often a regenerating fibre is outlined, over how often another is.")
+    regeneration_found: Rate = Field((0.97, 0.25), description="How often a regenerating fibre is outlined, over how often another is.")
     cells_recall: Rate = Field((0.9, 0.1), description="Interstitial inflammatory cells found and called so.")
     cells_false: Rate = Field((20.0, 22.0), description="Other nuclei called interstitial inflammatory cells, per mm2.")
     cells_leak: Rate = Field((0.06, 0.054), description="Macrophages of missed necrotic fibres over those seen in and at necrotic ones.")
