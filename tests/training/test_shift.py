@@ -43,6 +43,7 @@ def test_another_threshold_is_found_and_helps_on_fresh_sections():
     other = np.array([0.0, 0, 0, 0])  # this laboratory calls fibres sick much sooner
     model, report = shift_states(fibres(6, 40, other), parent())
     assert not report["kept_parent"]
+    assert report["chosen"]["kind"] == "level"
     assert report["held_out"]["by"] == "sections"
     change = report["held_out"]["log_loss_change"]
     assert change["ci95"][0] < change["value"] < change["ci95"][1] < 0

@@ -33,7 +33,7 @@ MIN_SECTIONS = 4
 """From so many sections on whole sections are held out, because fibres of one section resemble each other; below it, fibres. Prior."""
 
 FOLDS, ROUNDS = 5, 1000
-STRENGTHS = (100.0, 30.0, 10.0, 3.0)
+STRENGTHS = (100.0, 30.0, 10.0, 3.0, 1.0)
 """Of the ridge, in fibres: a parameter's prior SD is one over its root. Slopes are held ten times as strongly. Priors."""
 
 _SLOPES_HELD = 10.0
