@@ -23,7 +23,7 @@ from made_tables import make_fibres, make_nuclei
 
 
 def document_of(scores: Scores, status: str = "ok") -> dict:
-    slide = SlideInfo("a", "a.tif", "ab" * 32, 0.5, "given", 100, 100)
+    slide = SlideInfo("a", "a.tif", "ab" * 32, 0.5, "given", 3000, 3000)
     models = [ModelInfo("fibres", "1", "cd" * 32)]
     quality = Quality(tissue_area_mm2=1.5, flags=[])
     parts = {name: getattr(scores, name) for name in Scores.model_fields}

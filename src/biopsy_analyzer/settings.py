@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 
 class _Group(BaseModel):
@@ -15,12 +17,12 @@ class _Group(BaseModel):
 class TissueSettings(_Group):
     """What counts as tissue, and which sections are good enough."""
 
-    um_per_px: float = Field(4.0, gt=0, description="um/px of the tissue mask. Prior.")
+    um_per_px: float = Field(4.0, ge=1, le=20, description="um/px of the tissue mask. Prior.")
     min_piece_um2: float = Field(20_000.0, ge=0, description="um2; smaller pieces are debris. Prior.")
     min_colour_od: float = Field(0.025, gt=0, description="OD; spread over R, G, B above the glass that makes a pixel tissue. Prior.")
     min_grey_od: float = Field(0.12, gt=0, description="OD above the glass that makes a pixel tissue whatever its colour. Prior.")
-    speck_um: float = Field(8.0, ge=0, description="um; radius of specks and threads that are no tissue. Prior.")
-    cleft_um: float = Field(28.0, ge=0, description="um; half the width of clefts that belong to the tissue. Prior.")
+    speck_um: float = Field(8.0, ge=0, le=1000, description="um; radius of specks and threads that are no tissue. Prior.")
+    cleft_um: float = Field(28.0, ge=0, le=1000, description="um; half the width of clefts that belong to the tissue. Prior.")
     max_hole_um2: float = Field(50_000.0, ge=0, description="um2; larger holes are tears or lumina, not tissue. Prior.")
     min_he_share: float = Field(0.6, ge=0, le=1, description="Share of colour in the hues of H&E; less is refused. H&E 0.7-1, others 0-0.5")
     min_eosin_share: float = Field(0.05, ge=0, le=1, description="Share of colour in eosin's hues; less is refused. H&E 0.06-1, others 0.")
@@ -31,16 +33,20 @@ class TissueSettings(_Group):
     max_pen_share: float = Field(0.01, ge=0, description="Inked area over the tissue's area; more is reported. Prior.")
     max_fold_share: float = Field(0.02, ge=0, description="Folded share of the tissue; more is reported. Prior.")
     min_sharpness: float = Field(0.18, ge=0, description="Fine over all contrast; less is blurred. Sharp 0.3-0.8, 2 um blur 0.09-0.17.")
-    min_fibre_um: float = Field(14.0, ge=0, description="um; median least diameter below it is reported. Adults 30-80, mice 20-50. Prior.")
-    max_fibre_um: float = Field(100.0, gt=0, description="um; median least diameter above it is reported. Prior.")
+    min_fibre_um: float = Field(
+        14.0, ge=0, le=1000, description="um; median least diameter below it is reported. Adults 30-80, mice 20-50. Prior."
+    )
+    max_fibre_um: float = Field(100.0, gt=0, le=1000, description="um; median least diameter above it is reported. Prior.")
     max_bare_share: float = Field(
         0.4,
         gt=0,
         le=1,
         description="Share of fibres called normal without any nucleus; more is reported. Living fibres 0-0.16. Prior.",
     )
-    focus_um_per_px: float = Field(1.0, gt=0, description="um/px at which focus is judged. Prior.")
-    close_ups: int = Field(24, ge=1, description="Fields of 256 px in which focus is judged. Prior.")
+    unsure_cell: float = Field(0.6, gt=0, le=1, description="Probability below which the kind of an inflammatory cell is unsure. Prior.")
+    max_unsure_cells: float = Field(0.25, ge=0, le=1, description="Share of inflammatory cells so unsure; more is reported. Prior.")
+    focus_um_per_px: float = Field(1.0, ge=0.1, le=5, description="um/px at which focus is judged. Prior.")
+    close_ups: int = Field(24, ge=1, le=1000, description="Fields of 256 px in which focus is judged. Prior.")
 
 
 class SegmentSettings(_Group):
@@ -77,7 +83,7 @@ class ClassifySettings(_Group):
     """Fibre states and nucleus types."""
 
     internal_depth_um: float = Field(
-        5.0, gt=0, description="um from nucleus centre to the fibre's border; deeper is internal. Published rule, dbi-infra.eu."
+        5.0, gt=0, le=1000, description="um from nucleus centre to the fibre's border; deeper is internal. Published rule, dbi-infra.eu."
     )
     min_state_um2: float = Field(100.0, ge=0, description="um2; smaller fibres (11 um) show too little sarcoplasm for a state. Prior.")
     min_probability: float = Field(0.4, ge=0, le=1, description="A fibre whose likeliest state is less likely is unassessable. Prior.")
@@ -86,12 +92,14 @@ class ClassifySettings(_Group):
 class ClusterSettings(_Group):
     """What makes cells a cluster."""
 
-    reach_um: float = Field(20.0, gt=0, description="um between nucleus centres that link two cells. Prior.")
+    reach_um: float = Field(20.0, gt=0, le=1000, description="um between nucleus centres that link two cells. Prior.")
     min_cells: int = Field(
         10, ge=2, description="Cells that make a cluster. Wedderburn 2007 / Varsani 2015 (juvenile dermatomyositis tool)."
     )
     min_cells_at_necrosis: int = Field(3, ge=2, description="Cells that make a cluster around a necrotic fibre. Prior.")
-    at_necrosis_um: float = Field(10.0, gt=0, description="um from a cell to a necrotic fibre's border that counts as around it. Prior.")
+    at_necrosis_um: float = Field(
+        10.0, gt=0, le=1000, description="um from a cell to a necrotic fibre's border that counts as around it. Prior."
+    )
     pure_share: float = Field(
         0.7, gt=0.5, le=1, description="Share of one cell type above which a cluster bears its name, otherwise mixed. Prior."
     )
@@ -110,17 +118,20 @@ class ScoreSettings(_Group):
         (0.25, 0.5, 0.75), description="Axis values from which the grades 1, 2 and 3 begin: 1.7, 5, 15 % or 33, 100, 300 per mm2. Prior."
     )
     block_um: float = Field(
-        600.0, gt=0, description="um; edge of the blocks that the bootstrap draws. By simulation: docs/score_validation.md."
+        600.0, ge=10, le=10_000, description="um; edge of the blocks that the bootstrap draws. By simulation: docs/score_validation.md."
     )
-    min_blocks: int = Field(9, ge=4, description="Blocks wanted; a small section is cut into smaller blocks. By simulation.")
+    min_blocks: int = Field(9, ge=4, le=1000, description="Blocks wanted; a small section is cut into smaller blocks. By simulation.")
     cells_design: float = Field(
-        4.0, ge=1, description="Inflammatory cells come in groups at least so large, seen or not: no interval is narrower. By simulation."
+        4.0,
+        ge=1,
+        le=1000,
+        description="Inflammatory cells come in groups at least so large, seen or not: no interval is narrower. By simulation.",
     )
     min_support: float = Field(
         0.8, gt=0.5, le=1, description="Share of bootstrap rounds that must agree with the pattern, else indeterminate. Prior."
     )
-    bootstrap_rounds: int = Field(1000, ge=100, description="Rounds of the block bootstrap.")
-    seed: int = Field(0, description="Seed of the bootstrap.")
+    bootstrap_rounds: int = Field(1000, ge=100, le=100_000, description="Rounds of the block bootstrap.")
+    seed: int = Field(0, ge=0, le=2**31, description="Seed of the bootstrap.")
     active: float = Field(0.25, gt=0, lt=1, description="Value above which an axis counts as active in the pattern. Prior.")
     necrosis_floor: float = Field(
         0.03,
@@ -140,28 +151,47 @@ class ScoreSettings(_Group):
         lt=1,
         description="Share of the tissue that fibres must cover, else the pattern is indeterminate. Muscle 0.65-0.9. Prior.",
     )
+    min_assessed: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="Share of the outlined fibres that must be assessable, else the pattern is indeterminate. Prior.",
+    )
     settled_fibres: int = Field(
         600, ge=1, description="Assessable fibres from which fibre figures hardly change; fewer are told. Published."
     )
     balance_margin: float = Field(0.2, gt=0, lt=1, description="Balance beyond +-margin names a predominant side. Prior.")
 
 
-Rate = tuple[float, float]
+Rate = tuple[Annotated[float, Field(ge=0, le=1e4)], Annotated[float, Field(ge=0, le=1e4)]]
 """Mean and SD between sections."""
+
+ShareRate = tuple[Annotated[float, Field(ge=0, le=1)], Annotated[float, Field(ge=0, le=1)]]
+"""The same of a share."""
 
 
 class ReaderSettings(_Group):
     """How the reader errs, by section: benchmarks/score_reader.py on drawn sections of difficulty usual, not on tissue. [mean, SD]."""
 
-    necrosis_recall: Rate = Field((0.89, 0.05), description="Necrotic and pale-fragmented fibres called so, among those outlined.")
-    necrosis_false: Rate = Field((0.012, 0.018), description="Other fibres called necrotic or pale-fragmented.")
+    necrosis_recall: ShareRate = Field((0.89, 0.05), description="Necrotic and pale-fragmented fibres called so, among those outlined.")
+    necrosis_false: ShareRate = Field((0.012, 0.018), description="Other fibres called necrotic or pale-fragmented.")
     necrosis_found: Rate = Field((0.9, 0.15), description="How often a necrotic fibre is outlined, over how often another is.")
-    regeneration_recall: Rate = Field((0.92, 0.04), description="Regenerating fibres called so, among those outlined.")
-    regeneration_false: Rate = Field((0.003, 0.003), description="Other fibres called regenerating.")
+    regeneration_recall: ShareRate = Field((0.92, 0.04), description="Regenerating fibres called so, among those outlined.")
+    regeneration_false: ShareRate = Field((0.003, 0.003), description="Other fibres called regenerating.")
     regeneration_found: Rate = Field((0.97, 0.25), description="How often a regenerating fibre is outlined, over how often another is.")
-    cells_recall: Rate = Field((0.9, 0.1), description="Interstitial inflammatory cells found and called so.")
+    cells_recall: ShareRate = Field((0.9, 0.1), description="Interstitial inflammatory cells found and called so.")
     cells_false: Rate = Field((20.0, 22.0), description="Other nuclei called interstitial inflammatory cells, per mm2.")
     cells_leak: Rate = Field((0.06, 0.054), description="Macrophages of missed necrotic fibres over those seen in and at necrotic ones.")
+
+    @field_validator("*")
+    @classmethod
+    def _can_be(cls, rate: Rate, info: ValidationInfo) -> Rate:
+        """Beta and Gamma, which rates are drawn from, exist for these only."""
+        mean, sd = rate
+        share = mean < 1 and not str(info.field_name).endswith("_found")
+        if sd > 0 and (mean == 0 or (share and sd**2 >= mean * (1 - mean))):
+            raise ValueError(f"no rate of mean {mean:g} has an SD of {sd:g}")
+        return rate
 
     def by_state(self) -> dict[str, tuple[Rate, Rate, Rate]]:
         """Recall, false calls and share found, by the state's name among what is summed up."""
@@ -174,17 +204,19 @@ class ReaderSettings(_Group):
 class SpaceSettings(_Group):
     """How damage and infiltrates lie in the section."""
 
-    raster_um: float = Field(8.0, gt=0, description="um; raster on which gaps between fibres are measured.")
-    perimysium_um: float = Field(30.0, gt=0, description="um; a gap between fibres wider than this is perimysium. Prior.")
-    missed_fibres: float = Field(2.0, ge=0, description="Median fibre areas; a smaller wide gap is a missed fibre, not perimysium. Prior.")
-    tissue_um: float = Field(150.0, gt=0, description="um; perimysium lies between fibres no more than twice this apart. Prior.")
-    border_um: float = Field(15.0, ge=0, description="um from the perimysium to a fibre at the border of its fascicle. Prior.")
-    neighbour_um: float = Field(15.0, gt=0, description="um between the equal-area discs of fibres that are neighbours. Prior.")
+    raster_um: float = Field(8.0, ge=1, le=100, description="um; raster on which gaps between fibres are measured.")
+    perimysium_um: float = Field(30.0, gt=0, le=1000, description="um; a gap between fibres wider than this is perimysium. Prior.")
+    missed_fibres: float = Field(
+        2.0, ge=0, le=1000, description="Median fibre areas; a smaller wide gap is a missed fibre, not perimysium. Prior."
+    )
+    tissue_um: float = Field(150.0, gt=0, le=1000, description="um; perimysium lies between fibres no more than twice this apart. Prior.")
+    border_um: float = Field(15.0, ge=0, le=1000, description="um from the perimysium to a fibre at the border of its fascicle. Prior.")
+    neighbour_um: float = Field(15.0, gt=0, le=1000, description="um between the equal-area discs of fibres that are neighbours. Prior.")
     confluent_fibres: int = Field(10, ge=2, description="Necrotic neighbours that make a confluent area. Prior.")
     min_necrotic: int = Field(10, ge=2, description="Necrotic fibres from which their arrangement is tested. Prior.")
     alpha: float = Field(0.01, gt=0, lt=0.5, description="p below which an arrangement is no chance. Convention.")
     min_ratio: float = Field(1.5, gt=1, description="Observed over expected from which an arrangement is named. Prior.")
-    around_um: float = Field(10.0, gt=0, description="um from a cell to a living fibre's border that counts as around it. Prior.")
+    around_um: float = Field(10.0, gt=0, le=1000, description="um from a cell to a living fibre's border that counts as around it. Prior.")
     invaded_by: int = Field(2, ge=1, description="Macrophages inside from which a necrotic fibre is phagocytosed. Prior.")
     min_damaged: int = Field(10, ge=2, description="Damaged fibres from which the mixture of stages is told. Prior.")
     atrophic: float = Field(0.5, gt=0, lt=1, description="Of the section's median area; a smaller fibre is atrophic. Prior.")
@@ -198,7 +230,7 @@ class EvidenceSettings(_Group):
     mixing: float = Field(0.5, ge=0, le=1, description="Evenness of the stages. Prior.")
     sparse_per_mm2: float = Field(100.0, ge=0, description="Interstitial inflammatory cells per mm2; fewer are sparse. Prior.")
     macrophage_share: float = Field(0.5, ge=0, le=1, description="Of all inflammatory cells, in necrotic fibres too. Prior.")
-    confluent_area_share: float = Field(0.1, ge=0, le=1, description="Necrotic share of the fibres' area: large areas of necrosis. Prior.")
+    confluent_area_share: float = Field(0.05, ge=0, le=1, description="Share of the fibres' area in confluent areas of necrosis. Prior.")
     endomysial_per_mm2: float = Field(60.0, ge=0, description="Endomysial cells around living fibres per mm2 of tissue. Prior.")
     perimysial_per_mm2: float = Field(40.0, ge=0, description="Perimysial cells per mm2 of tissue. Prior.")
     perifascicular_atrophy: float = Field(0.1, ge=0, le=1, description="Atrophic share at fascicle borders minus that inside. Prior.")

@@ -25,24 +25,28 @@ def result() -> Result:
     fibre_labels[10:40, 10:40], fibre_labels[10:40, 50:90], fibre_labels[60:100, 20:60] = 1, 2, 3
     nucleus_labels = np.zeros((100, 120), np.int32)
     nucleus_labels[20:30, 20:30], nucleus_labels[20:30, 40:50], nucleus_labels[40:50, 30:40] = 1, 2, 3
-    judged = {"assessable": True, "probability": 0.9, "min_feret_um": 24.0}
+    states = {"p_normal": 0.9, "p_necrotic": 0.1, "p_pale_fragmented": 0.0, "p_regenerating": 0.0, "probability": 0.9}
+    judged = {"assessable": True, "min_feret_um": 24.0, **states}
+    kinds = {"area_um2": 25.0, "probability": 0.7, "p_muscle": 0.1, "p_macrophage": 0.7, "p_lymphocyte": 0.1, "p_other": 0.1}
     fibres = table(
         FIBRES,
         [
             {"fibre_id": 1, "y_um": 20.0, "x_um": 20.0, "area_um2": 576.0, "state": "normal", **judged},
             {"fibre_id": 2, "y_um": 20.0, "x_um": 56.0, "area_um2": 768.0, "state": "necrotic", **judged},
-            {"fibre_id": 3, "y_um": 64.0, "x_um": 32.0, "area_um2": 1024.0, "state": "normal", "assessable": False},
+            {"fibre_id": 3, "y_um": 64.0, "x_um": 32.0, "area_um2": 1024.0, "state": "normal", **states},
         ],
     )
     nuclei = table(
         NUCLEI,
         [
-            {"nucleus_id": 1, "y_um": 22.5, "x_um": 32.5, "type": "macrophage", "cluster_id": 1, "probability": 0.7},
-            {"nucleus_id": 2, "y_um": 22.5, "x_um": 42.5, "type": "macrophage", "cluster_id": 1, "probability": 0.7},
-            {"nucleus_id": 3, "y_um": 32.5, "x_um": 37.5, "type": "lymphocyte", "cluster_id": 1, "probability": 0.7},
+            {"nucleus_id": 1, "y_um": 22.5, "x_um": 32.5, "type": "macrophage", "cluster_id": 1, **kinds},
+            {"nucleus_id": 2, "y_um": 22.5, "x_um": 42.5, "type": "macrophage", "cluster_id": 1, **kinds},
+            {"nucleus_id": 3, "y_um": 32.5, "x_um": 37.5, "type": "lymphocyte", "cluster_id": 1, **kinds},
         ],
     )
-    clusters = table(CLUSTERS, [{"cluster_id": 1, "kind": "mixed", "cells": 3, "macrophages": 2, "lymphocytes": 1, "necrotic_fibres": 1}])
+    counts = {"cells": 3, "macrophages": 2, "lymphocytes": 1, "necrotic_fibres": 1}
+    place = {"y_um": 25.8, "x_um": 37.5, "area_um2": 50.0, "probability": 0.7}
+    clusters = table(CLUSTERS, [{"cluster_id": 1, "kind": "mixed", **counts, **place}])
     rgb = np.full((400, 500, 3), (230, 180, 200), np.uint8)
     return Result(
         status="review",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.report.outlines import Rings, outlines
@@ -26,10 +27,10 @@ class SlideInfo:
     id: str
     file_name: str
     sha256: str
-    um_per_px: float
+    um_per_px: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     um_per_px_source: str
-    width_px: int
-    height_px: int
+    width_px: Annotated[int, Field(gt=0)]
+    height_px: Annotated[int, Field(gt=0)]
 
 
 @dataclass(frozen=True)
