@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
 
 from biopsy_analyzer.canvas import in_tissue
 from biopsy_analyzer.grid import PixelGrid
@@ -76,13 +75,13 @@ def find_objects(
     at = view.at[0] + area[0].start, view.at[1] + area[1].start
     grid = view.grid.crop(area[0].start, area[1].start, *labels.shape)
     own = np.where(labels <= len(cut), labels, 0)
-    boxes = _boxes(own)
-    shape = measure_shape(own, grid).assign(touches_border=cut | _at_the_edge(boxes + np.tile(at, 2), view.canvas))
+    runs = Runs(own)
+    shape = measure_shape(own, grid).assign(touches_border=cut | _at_the_edge(runs.boxes() + np.tile(at, 2), view.canvas))
     exclude = None if leave_out is None else leave_out(grid)
     colour = measure_colour(labels, rgb, *separate(rgb, stains), grid.um_per_px, exclude).iloc[: len(cut)]
     pooled = pd.DataFrame(pool_maps(own, maps[2:]), columns=map_columns(channels))
     table = pd.concat([shape, colour, pooled], axis=1)
-    return Found(labels, grid, at, table, outlines(own, grid), Runs(own).first() + at, int(cut.sum()))
+    return Found(labels, grid, at, table, outlines(own, grid), runs.first() + at, int(cut.sum()))
 
 
 def map_columns(channels: tuple[str, ...]) -> list[str]:
@@ -99,12 +98,12 @@ def _on_tissue(labels: np.ndarray, grid: PixelGrid, tissue: Tissue) -> np.ndarra
 
 
 def _renumbered(labels: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    return labels if kept.all() else np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)]).astype(np.int32)[labels]
+    return labels if kept.all() else np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)]).astype(np.int32).take(labels)
 
 
 def _own_first(labels: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray]:
     """Labels 1..n renumbered so that the window's own come first, in the old order; and which of these are cut, bool (own,)."""
-    boxes = _boxes(labels)
+    boxes = Runs(labels).boxes()
     own, large = np.ones(len(boxes), bool), np.zeros(len(boxes), bool)
     for axis in (0, 1):
         first, past = boxes[:, axis], boxes[:, axis + 2]
@@ -117,23 +116,19 @@ def _own_first(labels: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray]:
         own = np.where(large, np.bincount(labels.ravel(), minlength=len(boxes) + 1)[1 : len(boxes) + 1] > 0, own)
     n = int(labels.max(initial=0))
     own, cut = np.pad(own, (0, n - len(own))), np.pad(cut, (0, n - len(cut)))
+    if own.all():
+        return labels, cut
     number = np.where(own, np.cumsum(own), own.sum() + np.cumsum(~own))
-    return np.concatenate([[0], number]).astype(np.int32)[labels], cut[own]
+    return np.concatenate([[0], number]).astype(np.int32).take(labels), cut[own]
 
 
 def _cut_at_core(labels: np.ndarray, large: np.ndarray, core: tuple[tuple[int, int], tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
     """Large objects (bool (n,)) as one piece in the core, numbered as before, and the rest of all of them as n + 1; and which are cut."""
     inside = np.zeros(labels.shape, bool)
     inside[slice(*core[0]), slice(*core[1])] = True
-    outside = np.concatenate([[False], large])[labels] & ~inside
+    outside = np.concatenate([[False], large]).take(labels) & ~inside
     cut = np.bincount(labels[outside], minlength=len(large) + 1)[1:] > 0
     return np.where(outside, np.int32(len(large) + 1), labels), cut
-
-
-def _boxes(labels: np.ndarray) -> np.ndarray:
-    """First row and column and those past the last, int (n, 4), of labels 1..n."""
-    found = [(rows.start, columns.start, rows.stop, columns.stop) for rows, columns in ndimage.find_objects(labels)]
-    return np.array(found, dtype=np.int64).reshape(-1, 4)
 
 
 def _at_the_edge(boxes: np.ndarray, canvas: tuple[int, int]) -> np.ndarray:

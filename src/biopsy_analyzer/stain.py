@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 RUIFROK = np.array([[0.650, 0.704, 0.286], [0.072, 0.990, 0.105]])
@@ -15,10 +16,14 @@ MIN_ANGLE, MAX_ANGLE = 12.0, 70.0  # degrees between the two stains; beyond, one
 MAX_OFF = 40.0  # degrees a stain may lie from its default direction. Prior.
 
 
+_OD = (-np.log10((np.arange(256) + 1.0) / 256.0)).astype(np.float32)
+
+
 def optical_density(rgb: np.ndarray) -> np.ndarray:
     """OD of RGB uint8 (..., 3) as float32 (..., 3): -log10((rgb + 1) / 256), so white is 0 and black 2.41."""
-    table = -np.log10((np.arange(256) + 1.0) / 256.0)
-    return table.astype(np.float32)[rgb]
+    if not rgb.size:
+        return np.zeros(rgb.shape, np.float32)
+    return np.asarray(cv2.LUT(np.ascontiguousarray(rgb).reshape(len(rgb), -1), _OD).reshape(rgb.shape))
 
 
 def separate(rgb: np.ndarray, vectors: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

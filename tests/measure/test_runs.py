@@ -21,3 +21,21 @@ def test_a_run_never_goes_on_in_the_next_row() -> None:
     assert runs.row.tolist() == [0, 0, 1, 1]
     assert runs.left.tolist() == [0, 1, 0, 2]
     assert runs.width.tolist() == [1, 2, 2, 1]
+
+
+@given(arrays(np.int32, (7, 9), elements=st.integers(0, 4)))
+def test_positions_inside_are_those_of_labelled_pixels(labels: np.ndarray) -> None:
+    assert Runs(labels).inside.tolist() == np.flatnonzero(labels).tolist()
+
+
+def test_a_box_holds_its_label_whole_and_nothing_more() -> None:
+    labels = np.zeros((6, 8), np.int32)
+    labels[1, 2:5] = labels[4, 3] = 1
+    labels[2:4, 7] = 2
+    assert Runs(labels).boxes().tolist() == [[1, 2, 5, 5], [2, 7, 4, 8]]
+
+
+def test_no_labels_give_empty_sums_and_boxes() -> None:
+    runs = Runs(np.zeros((3, 4), np.int32))
+    assert runs.pixel_total(np.ones((3, 4))).shape == (0,)
+    assert runs.boxes().shape == (0, 4)

@@ -39,9 +39,9 @@ def measure_colour(
     runs = Runs(kept, n=int(labels.max(initial=0)))
     area = runs.total(runs.width)
     area[area == 0] = np.nan
-    haematoxylin_od, haematoxylin_sd = _mean_and_spread(runs, area, haematoxylin)
-    eosin_od, eosin_sd = _mean_and_spread(runs, area, eosin)
-    _, coarse_sd = _mean_and_spread(runs, area, _smooth_inside(eosin, kept > 0, MOTTLING_UM / um_per_px))
+    haematoxylin_od, haematoxylin_sd = _mean_and_spread(runs, area, haematoxylin.ravel()[runs.inside])
+    eosin_od, eosin_sd = _mean_and_spread(runs, area, eosin.ravel()[runs.inside])
+    _, coarse_sd = _mean_and_spread(runs, area, _smooth_inside(eosin, runs, MOTTLING_UM / um_per_px))
     white = cv2.inRange(rgb, (WHITE_FROM,) * 3, (255,) * 3) > 0
     columns = {
         "haematoxylin_od": haematoxylin_od,
@@ -61,15 +61,17 @@ def pool_maps(labels: np.ndarray, maps: np.ndarray) -> np.ndarray:
     return np.array([runs.pixel_total(channel) / area for channel in maps]).reshape(len(maps), runs.n).T
 
 
-def _mean_and_spread(runs: Runs, area: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    mean = runs.pixel_total(values) / area
-    variance = runs.pixel_total(np.square(values, dtype=np.float32)) / area - mean**2
+def _mean_and_spread(runs: Runs, area: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of float32 values at `runs.inside`."""
+    mean = runs.inside_total(inside) / area
+    variance = runs.inside_total(np.square(inside)) / area - mean**2
     return mean, np.sqrt(np.maximum(variance, 0))
 
 
-def _smooth_inside(values: np.ndarray, inside: np.ndarray, sigma_px: float) -> np.ndarray:
-    """Gaussian mean over the pixels `inside` only, so that neither gaps nor nuclei shine in; 0 elsewhere."""
-    weight = inside.astype(np.float32)
-    total = cv2.GaussianBlur(values * weight, (0, 0), sigma_px)
-    weights = cv2.GaussianBlur(weight, (0, 0), sigma_px)
-    return np.divide(total, weights, out=np.zeros_like(total), where=inside)
+def _smooth_inside(values: np.ndarray, runs: Runs, sigma_px: float) -> np.ndarray:
+    """Gaussian mean of values (H, W) over labelled pixels only, so that neither gaps nor nuclei shine in; at `runs.inside`, float32."""
+    weighted, weight = np.zeros(values.shape, np.float32), np.zeros(values.shape, np.float32)
+    weighted.ravel()[runs.inside] = values.ravel()[runs.inside]
+    weight.ravel()[runs.inside] = 1
+    total, weights = (cv2.GaussianBlur(image, (0, 0), sigma_px).ravel()[runs.inside] for image in (weighted, weight))
+    return np.asarray(total / weights)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -9,6 +11,8 @@ import pandas as pd
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.measure.runs import Runs
 from biopsy_analyzer.tables import SHAPE, empty, typed
+
+HULLS = 256  # looked at together: their pairs of corners fit into a core's own memory
 
 
 def measure_shape(labels: np.ndarray, grid: PixelGrid) -> pd.DataFrame:
@@ -62,16 +66,11 @@ def _moments(runs: Runs, area: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
 def _crofton_perimeter(labels: np.ndarray, n: int) -> np.ndarray:
     """Perimeter in px (n,): pi / 8 times the sum over four directions of crossings times the distance of the lines."""
     padded = np.pad(labels, 1)
-    directions = (
-        (padded[:, :-1], padded[:, 1:], 1.0),
-        (padded[:-1], padded[1:], 1.0),
-        (padded[:-1, :-1], padded[1:, 1:], np.sqrt(0.5)),
-        (padded[:-1, 1:], padded[1:, :-1], np.sqrt(0.5)),
-    )
+    flat, width = padded.ravel(), padded.shape[1]  # the padding keeps the end of a row from meeting the next row's beginning
     total = np.zeros(n + 1)
-    for one, other, distance in directions:
-        crossing = one != other
-        total += distance * (np.bincount(one[crossing], minlength=n + 1) + np.bincount(other[crossing], minlength=n + 1))
+    for step, distance in ((1, 1.0), (width, 1.0), (width + 1, np.sqrt(0.5)), (width - 1, np.sqrt(0.5))):
+        at = np.flatnonzero(flat[step:] != flat[:-step])
+        total += distance * (np.bincount(flat[at], minlength=n + 1) + np.bincount(flat[at + step], minlength=n + 1))
     return (np.pi / 8 * total)[1:]
 
 
@@ -82,23 +81,27 @@ def _hulls(runs: Runs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     top, left, right = 2 * runs.row[order], 2 * runs.left[order], 2 * (runs.left + runs.width)[order]
     # in half pixels, (x, y): the edge middles of the first and the last pixel of each run
     corners = [(left, top + 1), (left + 1, top), (left + 1, top + 2), (right, top + 1), (right - 1, top), (right - 1, top + 2)]
-    points = np.stack([np.stack(corner, axis=1) for corner in corners], axis=1).astype(np.int32)
-    ends = np.searchsorted(runs.label[order], np.arange(1, runs.n + 1), side="right")
-    sizes = [_hull_size(part.reshape(-1, 2)) for part in np.split(points, ends[:-1])]
-    area, narrowest, widest = np.array(sizes).T
-    return area / 4, narrowest / 2, widest / 2
+    points = np.stack([np.stack(corner, axis=1) for corner in corners], axis=1).astype(np.int32).reshape(-1, 2)
+    ends = 6 * np.searchsorted(runs.label[order], np.arange(1, runs.n + 1), side="right")
+    hulls = [cv2.convexHull(points[a:b])[:, 0] for a, b in pairwise((0, *ends.tolist()))]
+    sizes = np.concatenate([_hull_sizes(hulls[k : k + HULLS]) for k in range(0, len(hulls), HULLS)])
+    return sizes[:, 0] / 4, sizes[:, 1] / 2, sizes[:, 2] / 2
 
 
-def _hull_size(points: np.ndarray) -> tuple[float, float, float]:
-    hull = cv2.convexHull(points)[:, 0].astype(np.float64)
-    side = np.roll(hull, -1, axis=0) - hull
-    normal = np.stack([-side[:, 1], side[:, 0]]) / np.hypot(side[:, 0], side[:, 1])
+def _hull_sizes(hulls: list[np.ndarray]) -> np.ndarray:
+    """Area, smallest and largest Feret diameter of convex polygons, each int (k, 2), in their own units, float64 (n, 3)."""
+    sizes = np.array([len(hull) for hull in hulls])
+    number = np.minimum(np.arange(sizes.max()), sizes[:, None] - 1)  # shorter ones repeat their last corner
+    corner = np.concatenate(hulls).astype(np.float64)[np.cumsum(sizes)[:, None] - sizes[:, None] + number]
+    side = np.roll(corner, -1, axis=1) - corner
+    (x, y), (along_x, along_y) = np.moveaxis(corner, -1, 0), np.moveaxis(side, -1, 0)
+    area = np.abs((x * along_y - y * along_x).sum(axis=1)) / 2
     # the narrowest strip around a convex polygon lies along one of its sides
-    height = hull @ normal
-    width = (height.max(axis=0) - height.min(axis=0)).min()
-    apart = hull[:, None] - hull[None]
-    diameter = np.hypot(apart[..., 0], apart[..., 1]).max()
-    return cv2.contourArea(hull.astype(np.float32)), width, diameter
+    beside = along_x[:, :, None] * y[:, None] - along_y[:, :, None] * x[:, None]
+    length = np.hypot(along_x, along_y)
+    strip = np.divide(np.ptp(beside, axis=2), length, out=np.full(length.shape, np.inf), where=length > 0)
+    apart = np.square(x[:, :, None] - x[:, None]) + np.square(y[:, :, None] - y[:, None])
+    return np.stack([area, strip.min(axis=1), np.sqrt(apart.max(axis=(1, 2)))], axis=1)
 
 
 def _touches_border(labels: np.ndarray, n: int) -> np.ndarray:
