@@ -19,8 +19,9 @@ from biopsy_analyzer.training.annotations import (
     read_annotations,
     write_bank,
 )
+from biopsy_analyzer.training.truth import annotated_truth
 
-SHIPPED = sorted((Path(__file__).parents[2] / "annotations").glob("*.geojson"))
+SHIPPED = sorted((Path(__file__).parents[2] / "annotations").rglob("*.geojson"))
 HELD_OUT = {"mdx_field_04", "toxin_border", "lymphocytes_right"}
 
 
@@ -90,7 +91,7 @@ def test_nothing_annotated_is_all_ignored(tmp_path: Path) -> None:
     ("features", "message"),
     [
         ([square("Fibre: sick", 0, 0, 2, 2)], "unknown class 'Fibre: sick'"),
-        ([square("Nucleus: internal", 0, 0, 2, 2)], "wanted a Point"),
+        ([feature("Nucleus: internal", {"type": "LineString", "coordinates": [[0, 0], [2, 2]]})], "wanted a Polygon or Point"),
         ([{"type": "Feature"}], "not an annotation file"),
     ],
 )
@@ -120,6 +121,28 @@ def test_bank_of_an_annotated_image(annotated: Path, tmp_path: Path) -> None:
     assert bank["kinds"][0, 5, [4, 20]].tolist() == [1, 255]
     assert bank["nuclei"][0, 15, 12] == 2
     assert (~bank["ignore"][0]).sum() == 20 * 14 + 6 * 2
+
+
+def test_outlined_nuclei_teach_where_there_is_none(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((20, 30, 3), 200, np.uint8))
+    features = [
+        square("Region: annotated", 0, 0, 20, 20),
+        square("Region: unsure", 10, 0, 20, 6),
+        square("Nucleus: lymphocyte", 2, 3, 8, 9),
+        square("Nucleus: unknown", 7, 3, 13, 9),  # one column over the first, three in the unsure region
+    ]
+    path = write(tmp_path / "a.geojson", features)
+    write_bank(annotated_patches([path], tmp_path), tmp_path / "bank")
+    nuclei, kinds, ignore = (np.load(tmp_path / "bank" / f"{key}.npy")[0] for key in ("nuclei", "kinds", "ignore"))
+    wanted = np.zeros((20, 30), int)
+    wanted[3:9, 2:8], wanted[3:9, 8:13] = 1, 2
+    np.testing.assert_array_equal(nuclei[:20, :30], wanted)
+    np.testing.assert_array_equal(kinds[:20, :30], np.array([0, 3, 255])[wanted])
+    assert (~ignore).sum() == 20 * 20 - (10 * 6 - 3 * 3)  # the outlined columns of the unsure region are truth
+    truth = annotated_truth(path, tmp_path)
+    assert truth.fibres is None
+    np.testing.assert_array_equal(truth.nuclei, wanted)
+    assert truth.nucleus_type == ["", "lymphocyte", ""]
 
 
 def test_a_bank_without_patches_is_refused(tmp_path: Path) -> None:
@@ -153,13 +176,13 @@ def test_nucleus_images_are_brought_to_one_size_and_split(tmp_path: Path) -> Non
     assert rows[-1] + 1 == len(rows) == pytest.approx(60 * np.sqrt(areas.mean() / (labels == 1).sum()), abs=1)
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_shipped_files_are_valid(path: Path) -> None:
     annotation = read_annotations(path)
     height, width = annotation.source.shape
     assert annotation.source.held_out == (path.stem in HELD_OUT)
     assert not Path(annotation.source.file).is_absolute()
-    for outline in annotation.fibres + [outline for _, outline in annotation.regions]:
+    for outline in annotation.fibres + annotation.nucleus_outlines + [outline for _, outline in annotation.regions]:
         assert len(outline) >= 3
         assert (outline >= 0).all()
         assert (outline <= (height, width)).all()

@@ -25,6 +25,7 @@ FIBRE_CODES = {f"Fibre: {state}": code for code, state in enumerate((*FIBRE_STAT
 NUCLEUS_CODES = {f"Nucleus: {kind}": code for code, kind in enumerate(NUCLEUS_KINDS, start=1)} | {
     "Nucleus: internal": 1,
     "Nucleus: myonucleus": 1,
+    "Nucleus: unknown": UNKNOWN,
 }
 REGION_NAMES = ("Region: annotated", "Region: unsure", "Region: infiltrate", "Region: nerve", "Region: vessel", "Region: no muscle")
 
@@ -57,7 +58,9 @@ class Annotation:
     fibres: list[np.ndarray]
     fibre_state: np.ndarray  # uint8 (n_fibres + 1,): code by label 1..n; 1..4 FIBRE_STATES, 5 unsure; [0] is 0
     regions: list[tuple[str, np.ndarray]]
-    nuclei: pd.DataFrame  # y_px, x_px, name ("internal", "macrophage", ...), kind (1..4, NUCLEUS_KINDS)
+    nuclei: pd.DataFrame  # marked by points: y_px, x_px, name ("internal", "macrophage", ...), kind (1..4, NUCLEUS_KINDS; 255 unknown)
+    nucleus_outlines: list[np.ndarray]  # those outlined; then "Region: annotated" holds every nucleus, so that the rest is none
+    nucleus_names: list[str]  # by label 1..n, [0] is ""; "unknown": an outline without a kind
 
 
 @dataclass(frozen=True)
@@ -68,13 +71,14 @@ class Raster:
     fibre_state: np.ndarray  # uint8 (n_fibres + 1,), code by label
     ignore: np.ndarray  # bool (H, W): no truth here
     nuclei: pd.DataFrame  # y_px, x_px in this raster, name, kind, fibre_id (0: between fibres); only those in the raster
+    outlined: np.ndarray | None  # int32 (H, W): nuclei by label, where they are outlined
 
 
 def read_annotations(path: Path | str) -> Annotation:
     """Read one annotation file: a GeoJSON FeatureCollection as QuPath writes it, with a top-level `source`.
 
     UsageError for a file that isn't one, for an unknown class name and for a geometry other than Polygon (fibres,
-    regions) or Point (nuclei). Holes of polygons are not read: by convention a fibre has none.
+    regions, nuclei) or Point (nuclei). Holes of polygons are not read: by convention a fibre has none.
     """
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -83,10 +87,10 @@ def read_annotations(path: Path | str) -> Annotation:
         features = [(f["properties"]["classification"]["name"], f["geometry"]) for f in data["features"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path}: not an annotation file ({error}); see annotations/README.md for the format") from error
-    fibres, codes, regions, points = [], [0], [], []
+    fibres, codes, regions, points, outlines, names = [], [0], [], [], [], [""]
     for name, geometry in features:
         _check(path, name, geometry["type"])
-        if name in NUCLEUS_CODES:
+        if geometry["type"] == "Point":
             x, y = geometry["coordinates"]
             points.append((float(y), float(x), name.removeprefix("Nucleus: "), NUCLEUS_CODES[name]))
             continue
@@ -94,19 +98,22 @@ def read_annotations(path: Path | str) -> Annotation:
         if name in FIBRE_CODES:
             fibres.append(outline)
             codes.append(FIBRE_CODES[name])
+        elif name in NUCLEUS_CODES:
+            outlines.append(outline)
+            names.append(name.removeprefix("Nucleus: "))
         else:
             regions.append((name, outline))
     nuclei = pd.DataFrame(points, columns=["y_px", "x_px", "name", "kind"])
-    return Annotation(source, fibres, np.array(codes, np.uint8), regions, nuclei)
+    return Annotation(source, fibres, np.array(codes, np.uint8), regions, nuclei, outlines, names)
 
 
 def _check(path: Path | str, name: str, geometry_type: str) -> None:
     known = [*FIBRE_CODES, *NUCLEUS_CODES, *REGION_NAMES]
     if name not in known:
         raise UsageError(f"{path}: unknown class {name!r}; known: {', '.join(known)}")
-    wanted = "Point" if name in NUCLEUS_CODES else "Polygon"
-    if geometry_type != wanted:
-        raise UsageError(f"{path}: {name!r} is a {geometry_type}, wanted a {wanted}")
+    wanted = ("Polygon", "Point") if name in NUCLEUS_CODES else ("Polygon",)
+    if geometry_type not in wanted:
+        raise UsageError(f"{path}: {name!r} is a {geometry_type}, wanted a {' or '.join(wanted)}")
 
 
 def rasterise(
@@ -116,7 +123,7 @@ def rasterise(
 
     A pixel belongs to the outline that holds its centre; where outlines overlap, the first in the file keeps it. Label k is
     the k-th fibre of the file, so a fibre outside the raster leaves its number unused. `ignore` is everything outside
-    "Region: annotated", and what lies in "Region: unsure" and in no outlined fibre; a fibre that reaches beyond the annotated
+    "Region: annotated", and what lies in "Region: unsure" and in no outlined fibre or nucleus; a fibre that reaches beyond the annotated
     region keeps its whole label, so that its depth is right. No fibres, no regions: zeros, all ignored.
     """
     scale = annotation.source.um_per_px / (um_per_px or annotation.source.um_per_px)
@@ -125,9 +132,14 @@ def rasterise(
         rows, columns = (outline * scale - origin_px - 0.5).T
         return polygon_pixels(rows, columns, shape)
 
-    fibres = np.zeros(shape, np.int32)
-    for label in range(len(annotation.fibres), 0, -1):  # backwards: the first is drawn last and keeps an overlap
-        fibres[filled(annotation.fibres[label - 1])] = label
+    def labelled(outlines: list[np.ndarray]) -> np.ndarray:
+        labels = np.zeros(shape, np.int32)
+        for label in range(len(outlines), 0, -1):  # backwards: the first is drawn last and keeps an overlap
+            labels[filled(outlines[label - 1])] = label
+        return labels
+
+    fibres = labelled(annotation.fibres)
+    outlined = labelled(annotation.nucleus_outlines) if annotation.nucleus_outlines else None
     ignore = np.ones(shape, bool)
     for name, outline in annotation.regions:
         if name == "Region: annotated":
@@ -136,20 +148,20 @@ def rasterise(
     for name, outline in annotation.regions:
         if name == "Region: unsure":
             unsure[filled(outline)] = True
-    ignore |= unsure & (fibres == 0)
+    ignore |= unsure & (fibres == 0) & (True if outlined is None else outlined == 0)
     nuclei = annotation.nuclei.copy()
     nuclei[["y_px", "x_px"]] = nuclei[["y_px", "x_px"]] * scale - np.array(origin_px)
     inside = nuclei.y_px.between(0, shape[0], inclusive="left") & nuclei.x_px.between(0, shape[1], inclusive="left")
     nuclei = nuclei[inside].reset_index(drop=True)
     nuclei["fibre_id"] = fibres[nuclei.y_px.astype(int), nuclei.x_px.astype(int)]
-    return Raster(fibres, annotation.fibre_state, ignore, nuclei)
+    return Raster(fibres, annotation.fibre_state, ignore, nuclei, outlined)
 
 
 def annotated_patches(paths: Iterable[Path | str], real_folder: Path | str) -> Iterator[dict[str, np.ndarray]]:
     """Patches of the annotated images in `real_folder`, each annotation's region covered; those held out are skipped.
 
-    Keys and dtypes as in `write_bank`. Nuclei are marked by points and not all of them: `nuclei` holds discs at the points and
-    `kinds` is 255 elsewhere, so it can't teach where there is no nucleus.
+    Keys and dtypes as in `write_bank`. Nuclei marked by points are not all there are: `nuclei` holds discs at the points and
+    `kinds` is 255 elsewhere, so it can't teach where there is no nucleus. Outlined ones can, and `kinds` is 0 between them.
     """
     for annotation in map(read_annotations, paths):
         source = annotation.source
@@ -161,7 +173,7 @@ def annotated_patches(paths: Iterable[Path | str], real_folder: Path | str) -> I
             for origin in _origins(corners.min(axis=0), corners.max(axis=0)):
                 raster = rasterise(annotation, (PATCH_PX, PATCH_PX), um_per_px=BANK_UM_PER_PX, origin_px=origin)
                 rgb = slide.read(_patch_grid(origin))
-                truth = _truth(raster)
+                truth = _truth(raster, annotation.nucleus_names)
                 if not source.teach_states:
                     truth["states"][truth["fibres"] > 0] = UNKNOWN
                 yield {"rgb": rgb, **truth}
@@ -241,10 +253,21 @@ def _patch_grid(origin: tuple[int, int]) -> PixelGrid:
     return PixelGrid((PATCH_PX, PATCH_PX), BANK_UM_PER_PX, (origin[0] * BANK_UM_PER_PX, origin[1] * BANK_UM_PER_PX))
 
 
-def _truth(raster: Raster) -> dict[str, np.ndarray]:
+def _truth(raster: Raster, nucleus_names: list[str]) -> dict[str, np.ndarray]:
     """A bank's truth from a rasterised annotation."""
     codes = raster.fibre_state.copy()
     codes[codes == UNSURE] = UNKNOWN
+    nuclei, kinds = _discs(raster) if raster.outlined is None else _outlined(raster.outlined, nucleus_names)
+    fibres = raster.fibres.astype(np.uint16)
+    return {"fibres": fibres, "states": codes[fibres], "nuclei": nuclei, "kinds": kinds, "ignore": raster.ignore}
+
+
+def _outlined(labels: np.ndarray, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    kind_of = np.array([0, *(NUCLEUS_CODES[f"Nucleus: {name}"] for name in names[1:])], np.uint8)
+    return labels.astype(np.uint16), kind_of[labels]
+
+
+def _discs(raster: Raster) -> tuple[np.ndarray, np.ndarray]:
     nuclei = np.zeros(raster.fibres.shape, np.uint16)
     kinds = np.full(raster.fibres.shape, UNKNOWN, np.uint8)
     y, x = np.indices(nuclei.shape) + 0.5
@@ -252,8 +275,7 @@ def _truth(raster: Raster) -> dict[str, np.ndarray]:
     for label, (y_px, x_px, kind) in enumerate(marks, start=1):
         disc = np.hypot(y - y_px, x - x_px) * BANK_UM_PER_PX <= POINT_RADIUS_UM
         nuclei[disc], kinds[disc] = label, kind
-    fibres = raster.fibres.astype(np.uint16)
-    return {"fibres": fibres, "states": codes[fibres], "nuclei": nuclei, "kinds": kinds, "ignore": raster.ignore}
+    return nuclei, kinds
 
 
 def _nuclei_truth(labels: np.ndarray, um_per_px: float, origin: tuple[int, int]) -> dict[str, np.ndarray]:

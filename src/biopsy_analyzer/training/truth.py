@@ -140,12 +140,15 @@ def annotated_truth(path: Path, images: Path | None, um_per_px: float | None = N
     raster = rasterise(annotation, grid.shape)
     yx_um = grid.to_um(raster.nuclei[["y_px", "x_px"]].to_numpy())
     marks = pd.DataFrame({"y_um": yx_um[:, 0], "x_um": yx_um[:, 1], "name": raster.nuclei["name"]})
+    only_nuclei = raster.outlined is not None and not annotation.fibres
     return Truth(
         name=path.stem,
         image=image,
         grid=grid,
-        fibres=raster.fibres,
-        fibre_state=_decoded(raster.fibre_state, FIBRE_STATES),
+        fibres=None if only_nuclei else raster.fibres,
+        fibre_state=None if only_nuclei else _decoded(raster.fibre_state, FIBRE_STATES),
+        nuclei=raster.outlined,
+        nucleus_type=None if raster.outlined is None else [name.replace("unknown", "") for name in annotation.nucleus_names],
         marks=marks if len(marks) else None,
         ignore=raster.ignore,
         held_out=source.held_out,
