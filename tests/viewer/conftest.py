@@ -6,7 +6,9 @@ import atexit
 import os
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +18,12 @@ from biopsy_analyzer.slide import open_slide
 from biopsy_analyzer.viewer.session import Session, open_session
 from painted_slide import painted, write_pyramid
 from sections import colour_models
+
+if TYPE_CHECKING:  # the display has to be there before Qt
+    import napari
+
+    from biopsy_analyzer.viewer.dock import BiopsyAnalyzer
+    from hand import Hand
 
 SERVERS: list[subprocess.Popen[bytes]] = []
 
@@ -65,3 +73,21 @@ def folder(analysed: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def session(folder: Path) -> Session:
     return open_session(folder)
+
+
+@pytest.fixture
+def opened(make_napari_viewer: Callable[..., napari.Viewer], qtbot: Any, folder: Path) -> Iterator[BiopsyAnalyzer]:
+    """A real window with the result open in it."""
+    from hand import open_result
+
+    dock = open_result(make_napari_viewer(show=True), qtbot, folder)
+    yield dock
+    dock.close()
+
+
+@pytest.fixture
+def hand(opened: BiopsyAnalyzer, qtbot: Any) -> Hand:
+    """Who works at that window."""
+    from hand import Hand
+
+    return Hand(qtbot, opened)

@@ -2,50 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import napari
 import numpy as np
-import pytest
 from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QApplication
 
 from biopsy_analyzer.viewer.dock import BiopsyAnalyzer
 from biopsy_analyzer.viewer.layers import OWN
+from hand import SHIFT, Hand
 from painted_slide import STATES, centre, write_pyramid
-
-SHIFT = Qt.KeyboardModifier.ShiftModifier
-
-
-@pytest.fixture
-def opened(make_napari_viewer: Callable[..., napari.Viewer], qtbot: Any, folder: Path) -> Iterator[BiopsyAnalyzer]:
-    """A window of 1200 x 800 in which the result was opened, with the dock that opening brings."""
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1200, 800)
-    viewer.open(str(folder), plugin="biopsy-analyzer")
-    _, dock = viewer.window.add_plugin_dock_widget("biopsy-analyzer", "Biopsy Analyzer")
-    viewer.reset_view()
-    qtbot.waitUntil(lambda: dock.workspace.layers.nuclei is not None)
-    QApplication.processEvents()
-    yield dock
-    dock.close()
-
-
-def canvas_of_window() -> Any:
-    """What a person clicks on; a plugin is not given it."""
-    return napari.current_viewer().window._qt_viewer.canvas.native
-
-
-def click(qtbot: Any, dock: BiopsyAnalyzer, place: tuple[float, float], modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
-    """A real click on the canvas at a place (y, x) in um."""
-    canvas = canvas_of_window()
-    top, left, bottom, right = dock.workspace.view_um()
-    x, y = (place[1] - left) / (right - left) * canvas.width(), (place[0] - top) / (bottom - top) * canvas.height()
-    qtbot.mouseMove(canvas, QPoint(round(x), round(y)))
-    qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, modifier, QPoint(round(x), round(y)))
 
 
 def test_a_result_opens_with_its_slide_in_um(opened: BiopsyAnalyzer) -> None:
@@ -98,13 +67,13 @@ def test_the_picture_shows_slide_and_contours_where_they_belong(opened: BiopsyAn
         assert abs(near.max() - (y + 20)) < 2.5
 
 
-def test_a_click_finds_row_reason_and_outline(opened: BiopsyAnalyzer, qtbot: Any) -> None:
+def test_a_click_finds_row_reason_and_outline(opened: BiopsyAnalyzer, hand: Hand) -> None:
     session, fibres = opened.workspace.session, opened.pages["Fibres"]
     opened.tabs.setCurrentWidget(fibres)
     assert session is not None
     for number, state in STATES.items():
         opened.workspace.layers.nuclei.visible = False  # type: ignore[union-attr]
-        click(qtbot, opened, centre(number))
+        hand.click(centre(number))
         kind, (chosen,) = session.selected
         row = session.row(kind, chosen)
         assert row is not None
@@ -113,29 +82,36 @@ def test_a_click_finds_row_reason_and_outline(opened: BiopsyAnalyzer, qtbot: Any
         (index,) = fibres.view.selectionModel().selectedRows()
         assert fibres.model.id_at(index.row()) == chosen
         assert len(opened.workspace.layers.selected.data) == len(session.outline(kind, chosen))  # type: ignore[union-attr,arg-type]
-    click(qtbot, opened, (3.0, 3.0))
+    hand.click((3.0, 3.0))
     assert session.selected[1] == []
     assert fibres.view.selectionModel().selectedRows() == []
 
 
-def test_shift_click_adds_and_takes_away(opened: BiopsyAnalyzer, qtbot: Any) -> None:
+def test_shift_click_adds_and_takes_away(opened: BiopsyAnalyzer, hand: Hand) -> None:
     session = opened.workspace.session
     assert session is not None
     first, second = (session.at(*centre(number), nuclei=False)[1] for number in (1, 2))  # type: ignore[index]
-    click(qtbot, opened, centre(1))
-    click(qtbot, opened, centre(2), SHIFT)
+    hand.click(centre(1))
+    hand.click(centre(2), SHIFT)
     assert session.selected == ("fibres", [first, second])
-    click(qtbot, opened, centre(1), SHIFT)
+    hand.click(centre(1), SHIFT)
     assert session.selected == ("fibres", [second])
 
 
-def test_a_nucleus_is_told_before_its_fibre(opened: BiopsyAnalyzer, qtbot: Any) -> None:
-    click(qtbot, opened, centre(0))
+def test_an_outline_that_was_deleted_comes_back_with_the_next_click(opened: BiopsyAnalyzer, hand: Hand) -> None:
+    hand.click(centre(1))
+    opened.workspace.viewer.layers.remove("selected")
+    hand.click(centre(2))
+    assert len(opened.workspace.viewer.layers["selected"].data) > 3
+
+
+def test_a_nucleus_is_told_before_its_fibre(opened: BiopsyAnalyzer, hand: Hand) -> None:
+    hand.click(centre(0))
     assert opened.workspace.session.selected[0] == "nuclei"  # type: ignore[union-attr]
     assert "lymphocyte, probability" in opened.pages["Fibres"].about.text()
     opened.legend.boxes["lymphocyte"].click()
     opened.workspace.layers.nuclei.visible = False  # type: ignore[union-attr]
-    click(qtbot, opened, centre(0))
+    hand.click(centre(0))
     assert opened.workspace.session.selected[0] == "fibres"  # type: ignore[union-attr]
 
 
@@ -171,8 +147,8 @@ def test_columns_sort_by_a_click_on_their_heading(opened: BiopsyAnalyzer, qtbot:
         assert len(shown) == len(session.fibres)
 
 
-def test_the_key_n_walks_the_doubtful_ones(opened: BiopsyAnalyzer, qtbot: Any) -> None:
-    session, canvas = opened.workspace.session, canvas_of_window()
+def test_the_key_n_walks_the_doubtful_ones(opened: BiopsyAnalyzer, hand: Hand) -> None:
+    session = opened.workspace.session
     assert session is not None
     doubtful = session.saved.fibres.assign(probability=1.0)
     doubtful.loc[[5, 11], "probability"] = 0.6, 0.3
@@ -180,9 +156,9 @@ def test_the_key_n_walks_the_doubtful_ones(opened: BiopsyAnalyzer, qtbot: Any) -
     session.show(doubtful, session.nuclei, session.clusters, session.document)
     ids = doubtful["fibre_id"]
     for expected in (ids[11], ids[5], ids[11]):
-        qtbot.keyClick(canvas, Qt.Key.Key_N)
+        hand.key(Qt.Key.Key_N)
         assert session.selected == ("fibres", [expected])
-    qtbot.keyClick(canvas, Qt.Key.Key_N, SHIFT)
+    hand.key(Qt.Key.Key_N, SHIFT)
     assert session.selected == ("fibres", [ids[5]])
 
 
@@ -214,11 +190,6 @@ def test_a_change_is_seen_at_once(opened: BiopsyAnalyzer) -> None:
     session.show(fibres, session.nuclei, session.clusters, session.document)
     assert workspace.layers.fibres.data[0][y, x] == 2  # type: ignore[union-attr]
     assert opened.legend.boxes["necrotic"].text() == "necrotic 3"
-
-
-def test_machine_layers_can_be_hidden_for_blind_reading(opened: BiopsyAnalyzer) -> None:
-    opened.workspace.machine_visible(False)
-    assert [layer.visible for layer in opened.workspace.viewer.layers] == [True, False, False, False]
 
 
 def test_scores_are_drawn(opened: BiopsyAnalyzer, qtbot: Any) -> None:
@@ -271,10 +242,11 @@ def test_a_dock_that_was_closed_comes_back(opened: BiopsyAnalyzer, qtbot: Any) -
     assert opened.workspace.session is None
     _, again = viewer.window.add_plugin_dock_widget("biopsy-analyzer", "Biopsy Analyzer")
     assert again is not opened
-    click(qtbot, again, centre(1))
-    click(qtbot, again, centre(2), SHIFT)
+    hand = Hand(qtbot, again)
+    hand.click(centre(1))
+    hand.click(centre(2), SHIFT)
     assert len(again.workspace.session.selected[1]) == 2
-    qtbot.keyClick(canvas_of_window(), Qt.Key.Key_N)
+    hand.key(Qt.Key.Key_N)
     again.close()
 
 

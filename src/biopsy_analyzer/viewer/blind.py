@@ -26,17 +26,15 @@ class BlindWidget(QWidget):
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__()
-        self.workspace, self.blind = workspace, False
+        self.workspace = workspace
         self.reader, self.necrotic = QLineEdit(getpass.getuser()), QLineEdit()
         self.grades = {name: _choice(GRADE_TEXTS) for name in GRADES}
         self.pattern = _choice(LABELS)
-        self.begin, self.save, self.saved = (
-            QPushButton("Hide the machine's findings"),
-            QPushButton("Save my reading and show them"),
-            QLabel(),
-        )
+        self.begin, self.save = QPushButton("Hide the machine's findings"), QPushButton("Save my reading and show them")
+        self.end, self.saved, self.form = QPushButton("Show them without a reading"), QLabel(), QWidget()
         self.necrotic.setPlaceholderText("0 to 100; empty: not read")
-        form = QFormLayout()
+        form = QFormLayout(self.form)
+        form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Reader", self.reader)
         form.addRow("Necrotic fibres, %", self.necrotic)
         for name, box in self.grades.items():
@@ -49,36 +47,30 @@ class BlindWidget(QWidget):
         intro.setWordWrap(True)
         self.saved.setWordWrap(True)
         self.saved.setTextFormat(Qt.TextFormat.PlainText)
-        for part in (intro, self.begin):
-            whole.addWidget(part)
-        whole.addLayout(form)
-        for part in (self.save, self.saved):
+        for part in (intro, self.begin, self.form, self.save, self.end, self.saved):
             whole.addWidget(part)
         whole.addStretch(1)
         self.begin.clicked.connect(lambda _checked=False: self.hide_machine())
         self.save.clicked.connect(lambda _checked=False: self.keep())
+        self.end.clicked.connect(lambda _checked=False: self.show_anyway())
         workspace.session_changed.connect(self._opened)
-        self._opened(workspace.session)
+        self._refresh()
 
     def path(self) -> Path | None:
         """Where this reader's table lies: beside the result folders."""
-        session = self.workspace.session
+        session = self.workspace.put_away
         name = "".join(c if c.isalnum() else "_" for c in self.reader.text().strip())
         return None if session is None else session.folder.parent / f"ratings_{name}.csv"
 
     def hide_machine(self) -> None:
-        """Hide layers and the tabs that show results, and empty the form."""
-        if self.workspace.session is None:
-            return
-        self._show_machine(False)
-        self.necrotic.clear()
-        for box in (*self.grades.values(), self.pattern):
-            box.setCurrentIndex(0)
-        self.saved.setText("")
+        """Put away layers and the tabs that show results, and empty the form."""
+        if self.workspace.session is not None:
+            self.workspace.read_blind(True)
+            self._begin()
 
     def keep(self) -> None:
         """Save what was read, then show the machine's findings again; where it can't be saved they stay hidden."""
-        session, path = self.workspace.session, self.path()
+        session, path = self.workspace.put_away, self.path()
         if session is None or path is None:
             return
         try:
@@ -87,7 +79,12 @@ class BlindWidget(QWidget):
             self.saved.setText(str(error))
             return
         self.saved.setText(f"saved in {path}")
-        self._show_machine(True)
+        self._show_machine()
+
+    def show_anyway(self) -> None:
+        """End without a reading: nothing is saved."""
+        self.saved.setText("Ended without a reading.")
+        self._show_machine()
 
     def items(self) -> dict[str, str | float]:
         """What was read; UsageError for a percentage that is none."""
@@ -105,14 +102,15 @@ class BlindWidget(QWidget):
             found["pattern"] = self.pattern.currentText()
         return found
 
-    def _show_machine(self, visible: bool) -> None:
-        self.blind = not visible
-        self.workspace.machine_visible(visible)
-        tabs = self._tabs()
-        for number in range(tabs.count() if tabs else 0):
-            assert tabs is not None
-            if tabs.widget(number) is not self:
-                tabs.setTabEnabled(number, visible)
+    def _show_machine(self) -> None:
+        self.workspace.read_blind(False)
+        self._refresh()
+
+    def _begin(self) -> None:
+        self.necrotic.clear()
+        for box in (*self.grades.values(), self.pattern):
+            box.setCurrentIndex(0)
+        self.saved.setText("")
         self._refresh()
 
     def _tabs(self) -> QTabWidget | None:
@@ -122,21 +120,26 @@ class BlindWidget(QWidget):
             above = above.parentWidget()
         return above
 
-    def _opened(self, session: Session | None) -> None:
-        if self.blind:
-            self._show_machine(False)  # the next section is read blind too
-            self.hide_machine()
-        self._refresh()
+    def _opened(self, _session: Session | None) -> None:
+        if self.workspace.blind:
+            self._begin()  # the next section is read blind too
+        else:
+            self._refresh()
 
     def _refresh(self) -> None:
-        there = self.workspace.session is not None
-        self.begin.setEnabled(there and not self.blind)
-        self.save.setEnabled(there and self.blind)
+        blind, tabs = self.workspace.blind, self._tabs()
+        for number in range(tabs.count() if tabs else 0):
+            assert tabs is not None
+            tabs.setTabEnabled(number, not blind or tabs.widget(number) is self)
+        self.begin.setEnabled(self.workspace.session is not None)
+        self.save.setEnabled(blind)
+        self.end.setEnabled(blind)
+        self.form.setVisible(blind)
 
     def closeEvent(self, event: Any) -> None:  # noqa: N802
         """What was hidden is shown."""
-        if self.blind:
-            self._show_machine(True)
+        if self.workspace.blind:
+            self._show_machine()
         super().closeEvent(event)
 
 

@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import html
-import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
-from napari.layers import Vectors
 from napari.qt.threading import thread_worker
-from qtpy.QtCore import QProcess, Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QListWidget, QPushButton, QVBoxLayout, QWidget
 
-from biopsy_analyzer.cli.adapt import adaptation_text
 from biopsy_analyzer.corrections import Change, Corrections
 from biopsy_analyzer.corrections.edits import UNASSESSABLE
 from biopsy_analyzer.corrections.export import corrected_document, export
 from biopsy_analyzer.corrections.journal import NAME
 from biopsy_analyzer.errors import BiopsyAnalyzerError, UsageError
 from biopsy_analyzer.tables import FIBRE_STATES, NUCLEUS_TYPES
-from biopsy_analyzer.viewer.layers import line_look
+from biopsy_analyzer.viewer.correct_text import edit_text, scores_text
+from biopsy_analyzer.viewer.pen import Pen
 from biopsy_analyzer.viewer.session import Session
+from biopsy_analyzer.viewer.teach import Teacher
 from biopsy_analyzer.viewer.workspace import Workspace
 
 CLASSES = {"fibres": (*FIBRE_STATES, UNASSESSABLE), "nuclei": NUCLEUS_TYPES}
 """What keys 1 to 5 call the selected fibres, or nuclei."""
-
-ADAPTED = "adapted_models"
-"""Folder beside the result that the adapted models go into."""
-
-_DRAWING = "draw here"
 
 
 class CorrectWidget(QWidget):
@@ -42,12 +34,9 @@ class CorrectWidget(QWidget):
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__()
-        self.workspace = workspace
-        self._drawing: Vectors | None = None
-        self._then: Callable[[np.ndarray], Change] | None = None
-        self._adapting: QProcess | None = None
-        self.buttons: dict[str, QPushButton] = {}
-        self.scores, self.edits, self.adapted = QLabel(), QListWidget(), QLabel()
+        self.workspace, self.pen, self.teacher = workspace, Pen(workspace), Teacher(workspace)
+        self.buttons: dict[str, QPushButton] = {"adapt": self.teacher.button}
+        self.scores, self.edits = QLabel(), QListWidget()
         self._lay_out()
         self._keys: dict[str, Callable[[Any], None]] = {key: self._key(act) for key, act in self._actions().items()}
         self._armed: list[Any] = []
@@ -56,6 +45,7 @@ class CorrectWidget(QWidget):
                 self._arm(holder)
         workspace.viewer.layers.selection.events.active.connect(self._activated)
         workspace.session_changed.connect(self._opened)
+        self.pen.changed.connect(self._refresh)
         self._opened(workspace.session)
 
     # What is on it
@@ -76,23 +66,21 @@ class CorrectWidget(QWidget):
         whole.addWidget(self.edits, 1)
         below = QHBoxLayout()
         below.addWidget(self._button("export", self.write_corrected, "Write corrected result"))
-        below.addWidget(self._button("adapt", self.adapt, "Adapt to these corrections"))
+        below.addWidget(self.teacher.button)
         whole.addLayout(below)
-        self.adapted.setTextFormat(Qt.TextFormat.PlainText)
-        self.adapted.setWordWrap(True)
-        whole.addWidget(self.adapted)
+        whole.addWidget(self.teacher.said)
 
     def _tools(self) -> list[tuple[str, str, Callable[[], None]]]:
         return [
             ("delete", "Delete (Del)", self.delete),
-            ("split", "Split by a line (S)", self.split),
+            ("split", "Split by line (S)", self.split),
             ("merge", "Merge (M)", self.merge),
-            ("redraw", "Redraw outline (R)", self.redraw),
-            ("draw", "Draw missed fibre (D)", self.draw),
-            ("region", "Region unassessable (U)", self.mark_unassessable),
+            ("redraw", "Redraw (R)", self.redraw),
+            ("draw", "Draw missed (D)", self.draw),
+            ("region", "Leave out (U)", self.mark_unassessable),
             ("undo", "Undo (Ctrl+Z)", self.undo),
             ("redo", "Redo (Ctrl+Shift+Z)", self.redo),
-            ("cancel", "Cancel drawing (Esc)", self.stop_drawing),
+            ("cancel", "Stop drawing (Esc)", self.pen.put_down),
         ]
 
     def _actions(self) -> dict[str, Callable[[], None]]:
@@ -105,6 +93,7 @@ class CorrectWidget(QWidget):
 
     def _button(self, name: str, act: Callable[[], None], label: str = "") -> QPushButton:
         self.buttons[name] = QPushButton(label)
+        self.buttons[name].setToolTip(_TIPS.get(name, ""))
         self.buttons[name].clicked.connect(lambda _checked=False: act())
         return self.buttons[name]
 
@@ -125,7 +114,7 @@ class CorrectWidget(QWidget):
     # The open result
 
     def _opened(self, session: Session | None) -> None:
-        self.stop_drawing()
+        self.pen.put_down()
         if session is not None:
             session.selection_changed.connect(self._selected)
             if (session.folder / NAME).exists() and session.corrections is None:
@@ -179,24 +168,24 @@ class CorrectWidget(QWidget):
         """Cut the selected fibre along the line that is drawn next."""
         fibre = self._guarded(self._one_fibre)
         if fibre is not None:
-            self._begin(lambda line: self._corrections().split(fibre, line), "Drag a line through the fibre.")
+            self._draw_for(lambda line: self._corrections().split(fibre, line), "Drag a line through the fibre.")
 
     def redraw(self) -> None:
         """Give the selected fibre the outline that is drawn next."""
         fibre = self._guarded(self._one_fibre)
         if fibre is not None:
-            self._begin(lambda ring: self._corrections().redraw(fibre, ring), "Drag along the fibre's border.")
+            self._draw_for(lambda ring: self._corrections().redraw(fibre, ring), "Drag along the fibre's border.")
 
     def draw(self) -> None:
         """Add the fibre that is outlined next; it is normal until another key says more."""
         if self._guarded(self._corrections) is not None:
             told = "Drag along the border of the missed fibre, then give it a state by its key."
-            self._begin(lambda ring: self._corrections().draw(ring, FIBRE_STATES[0]), told)
+            self._draw_for(lambda ring: self._corrections().draw(ring, FIBRE_STATES[0]), told)
 
     def mark_unassessable(self) -> None:
         """Leave out the region that is outlined next."""
         if self._guarded(self._corrections) is not None:
-            self._begin(lambda ring: self._corrections().mark_unassessable(ring), "Drag around what can't be judged.")
+            self._draw_for(lambda ring: self._corrections().mark_unassessable(ring), "Drag around what can't be judged.")
 
     def undo(self) -> None:
         """Take the last edit back."""
@@ -205,6 +194,9 @@ class CorrectWidget(QWidget):
     def redo(self) -> None:
         """Do it again."""
         self._edit(lambda: self._corrections().redo())
+
+    def _draw_for(self, make: Callable[[np.ndarray], Change], told: str) -> None:
+        self.pen.take(lambda points: self._edit(lambda: make(points)), told)
 
     def _one_fibre(self) -> int:
         _, ids = self._ids("fibres")
@@ -236,45 +228,6 @@ class CorrectWidget(QWidget):
             self.workspace.say(str(error))
             return None
 
-    # Drawing
-
-    def _begin(self, then: Callable[[np.ndarray], Change], told: str) -> None:
-        """Take the pen: what is dragged next on the canvas is handed to `then`."""
-        self.stop_drawing()
-        look = line_look("cyan", 1.5)
-        self._drawing = self.workspace.viewer.add_vectors(np.zeros((0, 2, 2)), name=_DRAWING, **look)
-        self._drawing.mouse_pan = False  # a drag draws
-        self._drawing.mouse_drag_callbacks.append(self._pen)
-        self._then = then
-        self.workspace.say(f"{told} Esc cancels.")
-        self._refresh()
-
-    def _pen(self, layer: Vectors, event: Any) -> Iterator[None]:
-        """Follows the mouse while its button is down; the edit is made when the event is over, for it takes this layer away."""
-        points, then = [event.position[-2:]], self._then
-        yield
-        while event.type == "mouse_move":
-            points.append(event.position[-2:])
-            drawn = np.array(points)
-            layer.data = np.stack([drawn[:-1], np.diff(drawn, axis=0)], axis=1)
-            yield
-        if len(points) > 1:
-            points.append(event.position[-2:])  # where it was let go
-            QTimer.singleShot(0, partial(self._drawn, then, np.array(points)))
-
-    def _drawn(self, then: Callable[[np.ndarray], Change] | None, points: np.ndarray) -> None:
-        if then is not None and then is self._then:  # not cancelled meanwhile
-            self.stop_drawing()
-            self._edit(lambda: then(points))
-
-    def stop_drawing(self) -> None:
-        """Put the pen down without an edit."""
-        layer, self._drawing, self._then = self._drawing, None, None
-        if layer is not None:
-            if layer in self.workspace.viewer.layers:
-                self.workspace.viewer.layers.remove(layer)
-            self._refresh()
-
     # What it says
 
     def _refresh(self) -> None:
@@ -292,7 +245,7 @@ class CorrectWidget(QWidget):
             self.buttons[name].setEnabled(session is not None)
         self.buttons["undo"].setEnabled(now is not None and now.can_undo)
         self.buttons["redo"].setEnabled(now is not None and now.can_redo)
-        self.buttons["cancel"].setEnabled(self._drawing is not None)
+        self.buttons["cancel"].setEnabled(self.pen.drawing)
         self.buttons["export"].setEnabled(now is not None)
         self.buttons["adapt"].setEnabled(now is not None and bool(now.edits))
         self.scores.setText(scores_text(session.saved.document, session.document) if session else "")
@@ -318,85 +271,24 @@ class CorrectWidget(QWidget):
         self.buttons["export"].setEnabled(False)
         thread_worker(export, connect={"returned": done, "errored": failed})(corrections)
 
-    def adapt(self) -> None:
-        """Fit the fibre states anew to these corrections, in a process of its own; once more: stop it."""
-        if self._adapting is not None:
-            self._adapting.kill()
-            return
-        session = self.workspace.session
-        if session is None or session.corrections is None:
-            return
-        out = session.folder.parent / ADAPTED
-        process = QProcess(self)
-        process.finished.connect(lambda *_: self._adapted(process, str(out)))
-        self._adapting = process
-        self.buttons["adapt"].setText("Stop adapting")
-        self.adapted.setText("Adapting to these corrections; you can go on working.")
-        given = ["-m", "biopsy_analyzer", "adapt", str(session.folder), "-o", str(out), "--json"]
-        images = [] if session.slide is None else ["--images", str(session.slide.path.parent)]
-        process.start(sys.executable, [*given, *images])
-
-    def _adapted(self, process: QProcess, out: str) -> None:
-        self._adapting = None
-        self.buttons["adapt"].setText("Adapt to these corrections")
-        text, error = (
-            bytes(part.data()).decode("utf-8", "replace") for part in (process.readAllStandardOutput(), process.readAllStandardError())
-        )
-        process.deleteLater()
-        if process.exitStatus() != QProcess.ExitStatus.NormalExit:
-            self.adapted.setText("Adapting was stopped.")
-        elif process.exitCode():
-            self.adapted.setText(error.strip().splitlines()[-1] if error.strip() else f"adapting ended with code {process.exitCode()}")
-        else:
-            self.adapted.setText(f"{adaptation_text(json.loads(text))}\nAdapted models: {out} (choose them as the model for the next run)")
-
     def closeEvent(self, event: Any) -> None:  # noqa: N802
         """Nothing of it stays behind: keys, the pen, a running adaptation."""
-        self.stop_drawing()
+        self.pen.put_down()
         self.workspace.viewer.layers.selection.events.active.disconnect(self._activated)
         for holder in self._armed:
             for key in self._keys:
                 holder.bind_key(key, None, overwrite=True)
         self._armed.clear()
-        if self._adapting is not None:
-            self._adapting.finished.disconnect()
-            self._adapting.kill()
-            self._adapting.waitForFinished()
+        self.teacher.close()
         super().closeEvent(event)
 
 
-def scores_text(machine: dict[str, Any], now: dict[str, Any]) -> str:
-    """The machine's axes and pattern beside those of now, as Qt's rich text; what changed stands in bold."""
-    rows = []
-    for name, show in _SHOWN.items():
-        before, after = show(machine), show(now)
-        shown = html.escape(after) if before == after else f"<b>{html.escape(after)}</b>"
-        rows.append(f"<tr><td>{name}&nbsp;&nbsp;</td><td>{html.escape(before)}&nbsp;&nbsp;</td><td>{shown}</td></tr>")
-    return f"<table><tr><td></td><td><i>machine&nbsp;&nbsp;</i></td><td><i>now</i></td></tr>{''.join(rows)}</table>"
-
-
-def _share(name: str) -> Callable[[dict[str, Any]], str]:
-    return lambda document: _of(document["scores"][name]["measured"], "{:.1%} of fibres")
-
-
-def _of(value: float | None, form: str) -> str:
-    return "not assessed" if value is None else form.format(value)
-
-
-_SHOWN: dict[str, Callable[[dict[str, Any]], str]] = {
-    "necrosis": _share("necrosis"),
-    "regeneration": _share("regeneration"),
-    "inflammation": lambda document: _of(document["scores"]["inflammation"]["measured"], "{:.0f} cells per mm2"),
-    "balance": lambda document: _of(document["scores"]["balance"]["value"], "{:+.2f}"),
-    "pattern": lambda document: str(document["pattern"]["label"]),
-    "fibres": lambda document: f"{document['fibres']['segmented']}, {document['fibres']['assessable']} assessable",
+_TIPS = {
+    "delete": "What is no fibre, or no nucleus",
+    "split": "Drag a line through the selected fibre",
+    "merge": "The selected fibres are pieces of one",
+    "redraw": "Drag along the selected fibre's true border",
+    "draw": "Drag along the border of a fibre that the machine missed",
+    "region": "Drag around a region that can't be judged: its fibres become unassessable, its nuclei and tissue are left out",
+    "export": "A result of its own, in corrected/ beside the machine's files",
 }
-
-
-def edit_text(line: dict[str, Any]) -> str:
-    """One line of the journal for the list."""
-    ids = line.get("fibres") or line.get("nuclei") or ([line["fibre"]] if "fibre" in line else line.get("made", []))
-    kind = "nucleus" if "nuclei" in line else "region" if line["edit"] == "unassessable" else "fibre"
-    called = line.get("state") or line.get("type") or ""
-    parts = [str(line.get("n", "")), line["edit"], kind, ", ".join(map(str, ids[:4])) + ("..." if len(ids) > 4 else ""), called]
-    return " ".join(part for part in parts if part) + f"  ({line['who']}, {line['utc'][11:19]} UTC)"

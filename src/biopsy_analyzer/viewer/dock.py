@@ -51,7 +51,8 @@ class BiopsyAnalyzer(QWidget):
 
     def _opened(self, session: Session | None) -> None:
         if session is None:
-            self.head.setText("No result is open.")
+            away = self.workspace.put_away
+            self.head.setText(f"Blind reading of {away.document['slide']['file_name']}" if away else "No result is open.")
             return
         document = session.document
         flags = "; ".join(flag["message"] for flag in document["quality"]["flags"])

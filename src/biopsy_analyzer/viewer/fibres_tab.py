@@ -9,7 +9,7 @@ from qtpy.QtCore import QItemSelection, QItemSelectionModel, Qt
 from qtpy.QtWidgets import QAbstractItemView, QComboBox, QHBoxLayout, QLabel, QPushButton, QTableView, QVBoxLayout, QWidget
 
 from biopsy_analyzer.report.palette import FIBRE_COLOURS
-from biopsy_analyzer.tables import FIBRE_STATES, NUCLEUS_KINDS
+from biopsy_analyzer.tables import FIBRE_STATES, FIBRES, NUCLEUS_KINDS, empty
 from biopsy_analyzer.viewer.review import DOUBTFUL, next_in_queue, review_queue
 from biopsy_analyzer.viewer.session import Session
 from biopsy_analyzer.viewer.table_model import FibreModel
@@ -29,7 +29,7 @@ class FibresTab(QWidget):
         super().__init__()
         self.workspace = workspace
         self.model, self.view, self.only = FibreModel(self), QTableView(), QComboBox()
-        self.about, self.left = QLabel("Open a result, then click a fibre."), QLabel()
+        self.about, self.left = QLabel(), QLabel()
         self.next, self.previous = QPushButton(f"Next doubtful ({NEXT_KEY})"), QPushButton("Previous")
         self._following = False
         self._last_reviewed: int | None = None
@@ -92,6 +92,9 @@ class FibresTab(QWidget):
     def _opened(self, session: Session | None) -> None:
         self._last_reviewed = None
         if session is None:
+            self.model.set_fibres(empty(FIBRES))
+            self.about.setText("Open a result, then click a fibre.")
+            self.left.setText("")
             return
         session.selection_changed.connect(self._chosen_in_image)
         session.shown.connect(self._changed)

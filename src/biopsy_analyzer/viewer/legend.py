@@ -60,13 +60,13 @@ class Legend(QWidget):
     def _count(self, _change: Any) -> None:
         session = self.workspace.session
         if session is None:
-            return
-        counts = pd.concat([fibre_class(session.fibres).value_counts(), session.nuclei["type"].value_counts()])
-        for name, box in self.boxes.items():
-            box.setText(f"{name} {counts.get(name, 0)}")
-        kinds = session.clusters["kind"].value_counts()
-        for name, label in self.clusters.items():
-            label.setText(f"{name} {kinds.get(name, 0)}")
+            counts = kinds = None
+        else:
+            counts = pd.concat([fibre_class(session.fibres).value_counts(), session.nuclei["type"].value_counts()])
+            kinds = session.clusters["kind"].value_counts()
+        for marks, found in ((self.boxes, counts), (self.clusters, kinds)):
+            for name, mark_of in marks.items():
+                mark_of.setText(name if found is None else f"{name} {found.get(name, 0)}")
 
 
 def mark(colour: Colour, name: str, is_fibre: bool) -> QPixmap:

@@ -47,6 +47,7 @@ class Workspace:
 
     session_changed(Session | None)     another result is open, or none
     said(text)                          a line for the person before the screen
+    put_away                            the result that is open in blind reading, when `session` is None and no layer shows it
     """
 
     session_changed = Signal(object)
@@ -55,6 +56,8 @@ class Workspace:
     def __init__(self, viewer: napari.Viewer) -> None:
         self.viewer, self.layers = viewer, Layers()
         self.session: Session | None = None
+        self.blind = False
+        self.put_away: Session | None = None
         self._drawn: np.ndarray | None = None
         self.filled, self.hidden = False, frozenset({"myonucleus", "other"})
         self._settle = QTimer()
@@ -86,8 +89,7 @@ class Workspace:
 
     def open(self, session: Session) -> None:
         """Show a session over the slide that is in the viewer, in place of what was open."""
-        for layer in [layer for layer in self.viewer.layers if isinstance(layer.metadata.get(OWN), Session)]:
-            self.viewer.layers.remove(layer)
+        self._remove_layers()
         for data, facts, kind in result_layers(session):
             self.viewer.add_layer(Layer.create(data, facts, kind))
 
@@ -96,11 +98,27 @@ class Workspace:
         found = [layer.metadata.get(OWN) for layer in reversed(self.viewer.layers)]
         return [one for one in found if isinstance(one, Slide)]
 
-    def machine_visible(self, visible: bool) -> None:
-        """Show or hide all that the machine found."""
-        for layer in (self.layers.fibres, self.layers.nuclei, self.layers.clusters, self.layers.selected):
-            if layer is not None:
-                layer.visible = visible
+    def read_blind(self, blind: bool) -> None:
+        """Put away all that the machine found, of this result and of those that are opened meanwhile; False: bring it back.
+
+        Layers are taken out, not hidden: their thumbnails and the keys that find doubtful fibres would tell.
+        """
+        self.blind, session = blind, self.session if blind else self.put_away
+        self.put_away = session if blind else None
+        if blind:
+            if session is not None:
+                session.select("fibres", [])
+            self._remove_layers()
+            self.say("")
+        elif session is not None:
+            self.open(session)
+
+    def _remove_layers(self) -> None:
+        """Take out what shows a session."""
+        for layer in [layer for layer in self.viewer.layers if isinstance(layer.metadata.get(OWN), Session)]:
+            self.viewer.layers.remove(layer)
+        if self.layers.selected is not None:
+            self.viewer.layers.remove(self.layers.selected)
 
     def look(self, *, filled: bool | None = None, hidden: frozenset[str] | None = None) -> None:
         """Fibres filled or as contours, and classes of fibres and types of nuclei that are not shown."""
@@ -165,6 +183,9 @@ class Workspace:
         own = layer.metadata.get(OWN)
         if not isinstance(own, Session):
             return
+        if self.blind:
+            self._put_away_too(layer, own)
+            return
         if own is not self.session:
             self._open(own)
         for kind, name in ((Labels, "fibres"), (Points, "nuclei"), (Vectors, "clusters")):
@@ -174,9 +195,17 @@ class Workspace:
             layer.events.visible.connect(self.show_nuclei_in_view)
         self._settle.start()
 
+    def _put_away_too(self, layer: Layer, session: Session) -> None:
+        """A result that is opened in blind reading: its layers are not seen and go at once, when napari is done with adding them."""
+        layer.visible = False
+        QTimer.singleShot(0, lambda: self.viewer.layers.remove(layer) if layer in self.viewer.layers else None)
+        if session is not self.put_away:
+            self.put_away = session
+            self.session_changed.emit(None)
+
     def _removed(self, event: Any) -> None:
         for name, layer in vars(self.layers).items():
-            if layer is event.value:
+            if layer == event.value:  # not `is`: napari hands out proxies
                 setattr(self.layers, name, None)
         if self.session is not None and not any((self.layers.fibres, self.layers.nuclei, self.layers.clusters)):
             self._open(None)
