@@ -145,17 +145,18 @@ class Network:
         return out
 
     def _run(self, rgb: np.ndarray) -> np.ndarray:
-        half = self.precision != "float32"
-        with torch.inference_mode(), torch.autocast(self.device, getattr(torch, self.precision) if half else None, enabled=half):
+        dtype = getattr(torch, self.precision)
+        with torch.inference_mode(), torch.autocast(self.device, dtype, enabled=dtype != torch.float32):
             pixels = self._on_device(rgb).permute(0, 3, 1, 2)  # channels last already
-            logits = self.module(pixels.float()).float()
+            logits = self.module(pixels.to(dtype)).float()  # 0..255 are exact in each of them
             if not bool(torch.isfinite(logits.sum())):  # NaN and infinity survive a sum, at a tenth of the cost
                 raise SlideError(
                     f"network {self.name} {self.version} put out NaN or infinity on {self.device} in {self.precision}. "
                     "Try --device cpu; if that fails too, its weights are unusable: fetch the models again."
                 )
-            maps = torch.cat([logits[:, :2].sigmoid(), logits[:, 2:].softmax(1)], 1)
-            return maps.half().cpu().numpy()
+            maps = torch.empty(logits.shape, dtype=torch.float16, device=logits.device)
+            maps[:, :2], maps[:, 2:] = logits[:, :2].sigmoid_(), logits[:, 2:].softmax(1)
+            return maps.cpu().numpy()
 
     def _on_device(self, rgb: np.ndarray) -> torch.Tensor:
         pixels = torch.from_numpy(np.ascontiguousarray(rgb))
