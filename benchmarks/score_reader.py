@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from biopsy_analyzer.clusters import distance_to_necrosis
+from biopsy_analyzer.clusters import distance_to_necrosis, necrotic_border, necrotic_fibre_ids
 from biopsy_analyzer.errors import SlideError
 from biopsy_analyzer.measure.nuclei_in_fibres import assign
 from biopsy_analyzer.measure.shape import measure_shape
@@ -50,7 +50,8 @@ def true_tables(truth: Truth) -> tuple[pd.DataFrame, pd.DataFrame]:
     nuclei = nuclei.join(assign(nuclei, truth.fibres, truth.grid)).assign(probability=1.0, reason="drawn")
     deep = (nuclei["depth_um"] > Settings().classify.internal_depth_um).to_numpy()
     nuclei["type"] = np.where(kind == "muscle", np.where(deep, "internal", "myonucleus"), kind)
-    nuclei["necrosis_distance_um"] = distance_to_necrosis(nuclei, fibres, truth.fibres, truth.grid)
+    border = necrotic_border(necrotic_fibre_ids(fibres), truth.fibres, truth.grid)
+    nuclei["necrosis_distance_um"] = distance_to_necrosis(nuclei, fibres, border)
     inner = nuclei[(nuclei["type"] == "internal")]["fibre_id"].value_counts()
     fibres["internal_nuclei_count"] = inner.reindex(fibres["fibre_id"]).fillna(0.0).to_numpy()
     eaten = nuclei[(nuclei["type"] == "macrophage") & (nuclei["depth_um"] >= 2)]["fibre_id"].value_counts()

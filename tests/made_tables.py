@@ -11,7 +11,7 @@ from biopsy_analyzer.tables import FIBRE_STATES, FIBRES, NUCLEI, NUCLEUS_KINDS, 
 
 
 def make_fibres(state: list[str], **columns: Any) -> pd.DataFrame:
-    """A FIBRES table on a square lattice of 70 um with the given states, all surely called, without nuclei."""
+    """A FIBRES table on a square lattice of 70 um with the given states, all surely called, with two nuclei at the border."""
     n = len(state)
     side = max(int(np.ceil(np.sqrt(n))), 1)
     usual: dict[str, Any] = dict.fromkeys(FIBRES, 0.0) | {
@@ -30,7 +30,8 @@ def make_fibres(state: list[str], **columns: Any) -> pd.DataFrame:
         "map_necrotic": 0.03,
         "map_pale_fragmented": 0.03,
         "map_regenerating": 0.04,
-        "deepest_nucleus_um": np.nan,
+        "nuclei_count": 2.0,
+        "deepest_nucleus_um": 1.0,
         "state": state,
         "probability": 1.0,
         **{f"p_{name.replace('-', '_')}": np.array([s == name for s in state], dtype=float) for name in FIBRE_STATES},

@@ -5,19 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from biopsy_analyzer.canvas import in_mask, picture_grid, section_stains
-from biopsy_analyzer.classify import classify_fibres, classify_nuclei, mark_hidden
+from biopsy_analyzer.classify import classify_fibres, classify_nuclei, mark_cut_edge, mark_hidden, mark_hidden_nuclei
 from biopsy_analyzer.clusters import distance_to_necrosis, find_clusters, necrotic_border_by_window
 from biopsy_analyzer.measure.nuclei_in_fibres import assign_by_window
 from biopsy_analyzer.report.crops import cut_crops
 from biopsy_analyzer.report.result import ModelInfo, Picture, Result, SlideInfo
 from biopsy_analyzer.score import score, unassessed
+from biopsy_analyzer.score.axes import counts_as_inflammation
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.slide import Slide
 from biopsy_analyzer.tables import FIBRES, NUCLEI, typed
-from biopsy_analyzer.tissue.mask import Tissue, find_tissue, within
-from biopsy_analyzer.tissue.quality import assess, cover_flags, damage_flags, hidden_parts, reference_flags, size_flags
+from biopsy_analyzer.tissue.mask import Tissue, find_tissue, to_glass_um, within, without
+from biopsy_analyzer.tissue.quality import assess, cell_flags, cover_flags, damage_flags, hidden_parts, reference_flags, size_flags
 from biopsy_analyzer.walk import Progress, cut_notes, find_section
 
 if TYPE_CHECKING:
@@ -44,7 +46,8 @@ def analyze_slide(
     step = progress or (lambda stage, done, total: None)
     for network in (models.fibres, models.nuclei):
         network.notes.clear()  # of the slide before
-    tissue = within(find_tissue(slide, settings.tissue), region)
+    whole = find_tissue(slide, settings.tissue)
+    tissue = within(whole, region)
     flags = assess(slide, tissue, settings.tissue)
     picture = _picture(slide, tissue)
     stains = section_stains(picture.rgb, picture.grid, tissue)
@@ -55,20 +58,24 @@ def analyze_slide(
     step("measure", 0, 1)
     where = found_fibres.labels.pixels, found_fibres.labels.grid
     nuclei = found_nuclei.table.join(assign_by_window(found_nuclei.table, *where))
+    hidden = hidden_parts(slide, tissue)
+    area_mm2 = without(tissue, hidden.values())
     nuclei = classify_nuclei(nuclei, found_fibres.table, settings.classify)
+    nuclei = mark_hidden_nuclei(nuclei, _under(hidden, tissue, nuclei))
     fibres = classify_fibres(found_fibres.table, nuclei if with_nuclei else None, models.states, settings.classify)
-    centres = fibres[["y_um", "x_um"]].to_numpy()
-    fibres = mark_hidden(fibres, {what: in_mask(mask, tissue.grid, centres) for what, mask in hidden_parts(slide, tissue).items()})
+    fibres = mark_hidden(fibres, _under(hidden, tissue, fibres))
+    fibres = mark_cut_edge(fibres, to_glass_um(whole, fibres[["y_um", "x_um"]].to_numpy()))
     border = necrotic_border_by_window(fibres, *where)
     nuclei = nuclei.assign(necrosis_distance_um=distance_to_necrosis(nuclei, fibres, border))
     clusters, cluster_id = find_clusters(nuclei, fibres, border, settings.clusters)
     fibres, nuclei = typed(fibres, FIBRES), typed(nuclei.assign(cluster_id=cluster_id), NUCLEI)
-    scores = unassessed(_BLANK) if blank else score(fibres, nuclei, clusters, tissue.area_mm2, settings, with_nuclei)
+    scores = unassessed(_BLANK) if blank else score(fibres, nuclei, clusters, area_mm2, settings, with_nuclei)
     notes = (*cut_notes(found_fibres, found_nuclei, settings.segment), *models.fibres.notes, *models.nuclei.notes)
     warnings = dict.fromkeys((*scores.warnings, *notes))  # each once: a note may come with every tile
-    flags += damage_flags(slide) + cover_flags(fibres["area_um2"].sum(), tissue.area_mm2, settings.score.min_cover)
+    flags += damage_flags(slide) + cover_flags(fibres, tissue, area_mm2, settings.score.min_cover)
     flags += size_flags(fibres["min_feret_um"][~fibres["touches_border"]].to_numpy(), settings.tissue)
     flags += reference_flags(fibres, settings.tissue)
+    flags += cell_flags(nuclei, counts_as_inflammation(nuclei, fibres, settings.clusters), settings.tissue)
     crops = cut_crops(slide, fibres, nuclei, clusters, scores.evidence)
     step("measure", 1, 1)
 
@@ -77,7 +84,7 @@ def analyze_slide(
         slide=_slide_info(slide),
         models=_model_infos(models),
         settings=settings,
-        tissue_area_mm2=tissue.area_mm2,
+        tissue_area_mm2=area_mm2,
         flags=tuple(flags),
         fibres=fibres,
         nuclei=nuclei,
@@ -89,6 +96,12 @@ def analyze_slide(
         crops=crops,
         region_um=None if region is None else tuple((float(y), float(x)) for y, x in region),
     )
+
+
+def _under(hidden: dict[str, np.ndarray], tissue: Tissue, table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Which rows' centres lie under what hides them, bool (n,) each."""
+    centres = table[["y_um", "x_um"]].to_numpy()
+    return {what: in_mask(mask, tissue.grid, centres) for what, mask in hidden.items()}
 
 
 def _picture(slide: Slide, tissue: Tissue) -> Picture:

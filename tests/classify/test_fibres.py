@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 
 from biopsy_analyzer.classify.features import FEATURES
-from biopsy_analyzer.classify.fibres import classify_fibres, mark_hidden
+from biopsy_analyzer.classify.fibres import classify_fibres, mark_cut_edge, mark_hidden
 from biopsy_analyzer.classify.state_model import StateModel
 from biopsy_analyzer.settings import ClassifySettings
 from biopsy_analyzer.tables import FIBRE_STATES, FIBRES, typed
@@ -87,6 +87,22 @@ def test_what_ink_or_a_fold_hides_is_unassessable_and_says_so(fibres_of):
     assert hidden["reason"][10].startswith("unassessable, under a fold; likeliest necrotic: ")
     unchanged = hidden["assessable"]
     pd.testing.assert_frame_equal(hidden[unchanged], found[unchanged])
+
+
+def test_dark_fibres_at_the_cut_edge_are_unassessable_whatever_they_are_called(fibres_of):
+    """Discs of 71 um: a centre 50 um from the glass leaves 14.5 um, one of 51 leaves 15.5. Ordinary fibres have 0.4 OD in all."""
+    n = 13
+    eosin = np.full(n, 0.3)
+    eosin[[0, 1, 2]], eosin[[3, 10]] = 0.35, 0.33
+    found = classify_fibres(section(fibres_of), None, model_by_hand(), SETTINGS).assign(haematoxylin_od=0.1, eosin_od=eosin)
+    found["state"] = np.where(np.arange(n) % 2 == 0, "necrotic", found["state"])
+    to_glass = np.full(n, np.inf)
+    to_glass[[0, 1, 3, 10, 11]], to_glass[2] = 50.0, 51.0
+    marked = mark_cut_edge(found, to_glass)
+    assert np.flatnonzero(~marked["assessable"]).tolist() == [0, 1]  # not the one further in, nor those hardly denser, nor pale ones
+    assert marked["reason"][0] == f"unassessable, dark at the cut edge, where fibres contract; likeliest necrotic: {found['reason'][0]}"
+    assert marked["state"].equals(found["state"])
+    assert len(mark_cut_edge(found.iloc[:0], to_glass[:0])) == 0
 
 
 def test_works_without_nuclei(fibres_of):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from biopsy_analyzer.classify.nuclei import classify_nuclei, dead_look
+from biopsy_analyzer.classify.nuclei import classify_nuclei, dead_look, mark_hidden_nuclei
 from biopsy_analyzer.settings import ClassifySettings
 
 SETTINGS = ClassifySettings()
@@ -60,6 +60,27 @@ def test_a_mere_tip_of_a_nucleus_is_no_inflammation_and_the_reason_says_so(fibre
     assert found["type"].tolist() == ["other", "lymphocyte"]
     assert "called other for its place or shape" in found["reason"][0]
     assert "mere tip (11 um2)" in found["reason"][0]
+
+
+def test_the_smaller_a_sliver_the_less_it_is_an_inflammatory_cell(fibres_of, nuclei_of):
+    look = {"map_muscle": 0.02, "map_macrophage": 0.03, "map_lymphocyte": 0.75, "map_other": 0.2}
+    found = classify_nuclei(nuclei_of(["other"] * 5, area_um2=[8.0, 12.0, 14.0, 19.9, 20.0], **look), section(fibres_of), SETTINGS)
+    assert found["type"].tolist() == ["other", "other", "lymphocyte", "lymphocyte", "lymphocyte"]
+    assert found["p_lymphocyte"].is_monotonic_increasing
+    far = 0.02 * 0.02  # a muscle nucleus 20 um from any fibre
+    assert found["p_lymphocyte"][0] == found["p_lymphocyte"][1] == pytest.approx(0.75 * 0.05 / (0.78 * 0.05 + 0.2 + far))
+    assert found["p_lymphocyte"][4] == pytest.approx(0.75 / (0.98 + far))
+    assert "a mere sliver (14 um2)" in found["reason"][2]
+    assert "mere" not in found["reason"][4]
+
+
+def test_what_ink_or_a_fold_hides_is_no_inflammation_and_says_so(fibres_of, nuclei_of):
+    found = classify_nuclei(nuclei_of(["lymphocyte", "macrophage", "lymphocyte"]), section(fibres_of), SETTINGS)
+    hidden = mark_hidden_nuclei(found, {"ink": np.array([True, False, False]), "a fold": np.array([False, True, False])})
+    assert hidden["type"].tolist() == ["other", "other", "lymphocyte"]
+    assert hidden[["p_muscle", "p_macrophage", "p_lymphocyte", "p_other"]].iloc[0].tolist() == [0, 0, 0, 1]
+    assert hidden["reason"][1] == f"under a fold, not judged; {found['reason'][1]}"
+    assert hidden.iloc[2].equals(found.iloc[2])
 
 
 def test_probabilities_sum_to_one_and_name_the_type(fibres_of, nuclei_of):

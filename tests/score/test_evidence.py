@@ -89,6 +89,80 @@ def test_what_cannot_be_told_says_why():
     assert len(evidence_objects(fibres[:0], nuclei[:0], clusters[:0], SETTINGS)) == 0
 
 
+def confluent_section():
+    """900 fibres; in each quarter of the section an area of 3 rows of 10 is necrotic, and 9 single fibres."""
+    y, x = (a.ravel() % 15 for a in np.mgrid[0:30, 0:30])
+    area, alone = (y < 3) & (x < 10), (y % 4 == 1) & (x % 4 == 1) & (y > 3)
+    return make_fibres(np.where(area | alone, "necrotic", "normal").tolist()), make_nuclei([]), empty(CLUSTERS)
+
+
+def test_large_areas_are_confluent_ones_and_not_many_single_fibres():
+    found = items(score(*confluent_section(), 4.5, SETTINGS, nuclei_assessed=True))["large-necrotic-areas"]
+    assert (found.value, found.state, found.objects.count) == (pytest.approx(120 / 900), "present", 120)
+    assert found.reason.startswith("confluent areas: 4, with 120 necrotic fibres")
+    fibres, nuclei, clusters = section()
+    alone = fibres.assign(state=np.where(fibres["fibre_id"] % 7 == 0, "necrotic", "normal"))  # no two are neighbours in a row
+    assert items(score(alone, nuclei, clusters, 4.5, SETTINGS, nuclei_assessed=True))["large-necrotic-areas"].state == "absent"
+
+
+@pytest.mark.parametrize(
+    ("area_mm2", "spoil", "says"),
+    [
+        (12.0, {}, "fibres cover 30% of the tissue"),
+        (0.29, {"area_um2": 250.0}, "0.29 mm2 of tissue are one field"),
+        (4.5, {"assessable": np.arange(900) < 400}, "44% of the outlined fibres could be judged"),
+    ],
+    ids=["thin cover", "little tissue", "few judged"],
+)
+def test_what_was_not_found_may_have_been_missed(area_mm2, spoil, says):
+    fibres = make_fibres(["normal"] * 900, **spoil)
+    whole = items(score(make_fibres(["normal"] * 900), make_nuclei([]), empty(CLUSTERS), 4.5, SETTINGS, nuclei_assessed=True))
+    doubted = items(score(fibres, make_nuclei([]), empty(CLUSTERS), area_mm2, SETTINGS, nuclei_assessed=True))
+    absent = {code for code, item in whole.items() if item.state == "absent"} | {"sparse-inflammation"}
+    assert absent >= {"necrotic-fibres", "regeneration", "large-necrotic-areas", "clusters-of-ten", "endomysial-infiltrate"}
+    assert whole["sparse-inflammation"].state == "present"
+    for code in absent:
+        assert doubted[code].state == "not_assessable", code
+        assert doubted[code].value == 0
+        if code != "necrosis-predominant":
+            assert doubted[code].reason.startswith(f"may have been missed: {says}"), code
+
+
+def test_a_doubtful_reference_forbids_that_there_is_no_necrosis_but_not_that_there_is_no_inflammation():
+    fibres = make_fibres(["normal"] * 900, nuclei_count=np.where(np.arange(900) < 450, 0.0, 2.0))
+    scores = score(fibres, make_nuclei([]), empty(CLUSTERS), 4.5, SETTINGS, nuclei_assessed=True)
+    found = items(scores)
+    assert "0.5 (at most 0.4) of the fibres called normal show no nucleus" in found["necrotic-fibres"].reason
+    assert {found[code].state for code in ("necrotic-fibres", "regeneration", "large-necrotic-areas")} == {"not_assessable"}
+    assert (found["clusters-of-ten"].state, found["sparse-inflammation"].state) == ("absent", "present")
+    assert scores.pattern.label == "indeterminate"
+    assert "show no nucleus" in scores.pattern.reasons[0]
+
+
+def test_what_rests_on_necrotic_fibres_is_not_present_while_they_are_not():
+    fibres = make_fibres(["necrotic"] * 10 + ["normal"] * 290, macrophages_inside=np.where(np.arange(300) < 10, 3.0, 0.0))
+    clusters = empty(CLUSTERS).reindex([0]).assign(cluster_id=1, kind="macrophage", cells=4, necrotic_fibres=1)
+    found = items(score(fibres, make_nuclei([]), clusters, 1.4, SETTINGS, nuclei_assessed=True))
+    assert found["necrotic-fibres"].state == "not_assessable"
+    for code in ("myophagocytosis", "clusters-at-necrosis"):
+        assert found[code].state == "not_assessable"
+        assert found[code].reason.startswith("rests on necrotic fibres, which are not settled (not settled: 95 % interval")
+        assert found[code].objects.count > 0  # what was found can still be looked at
+
+
+def test_doubtful_kinds_of_cells_are_said_wherever_cells_count():
+    fibres, nuclei, clusters = section()
+    unsure = nuclei.assign(p_lymphocyte=0.9)
+    for count, doubtful in ((11, True), (10, False)):  # of 40: more than a quarter, and a quarter
+        some = unsure.assign(probability=np.where(np.arange(40) < count, 0.5, 0.9))
+        scores = score(fibres, some, clusters, 4.5, SETTINGS, nuclei_assessed=True)
+        found = items(scores)
+        assert ("cell kinds are doubtful" in found["sparse-inflammation"].reason) is doubtful, count
+        assert (found["macrophage-predominant"].state == "not_assessable") is doubtful
+        assert any("cell kinds are doubtful" in reason for reason in scores.pattern.reasons) is doubtful
+        assert "doubtful" not in found["necrotic-fibres"].reason
+
+
 def test_an_interval_over_the_threshold_is_not_settled():
     fibres = make_fibres(["necrotic"] * 10 + ["normal"] * 290)
     item = items(score(fibres, make_nuclei([]), empty(CLUSTERS), 1.4, SETTINGS, nuclei_assessed=True))["necrotic-fibres"]

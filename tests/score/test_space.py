@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from biopsy_analyzer.score.places import find_places, neighbours
-from biopsy_analyzer.score.space import find_space, join_count
+from biopsy_analyzer.score.space import find_confluent, find_space, join_count
 from biopsy_analyzer.settings import Settings, SpaceSettings
 from made_tables import make_fibres, make_nuclei, two_fascicles
 
@@ -10,7 +10,10 @@ SETTINGS = Settings()
 
 
 def space_of(fibres):
-    return find_space(fibres, find_places(fibres, make_nuclei([]), SETTINGS.space), None, SETTINGS)
+    """The space block, and the fibres in confluent areas."""
+    pairs = neighbours(fibres[fibres["assessable"]], SETTINGS.space)
+    confluent, rows = find_confluent(fibres, pairs, SETTINGS.space)
+    return find_space(fibres, find_places(fibres, make_nuclei([]), SETTINGS.space), pairs, confluent, None, SETTINGS), rows
 
 
 def lattice(necrotic):
@@ -94,8 +97,9 @@ def test_false_alarms_are_as_rare_as_stated():
     y, x = (a.ravel() for a in np.mgrid[0:12, 0:24])
     fibres = make_fibres(["normal"] * 288, y_um=y * 60.0, x_um=x * 60.0 + np.where(x > 11, 60.0, 0.0), area_um2=np.pi * 33.0**2)
     places = find_places(fibres, make_nuclei([]), SETTINGS.space)
-    names = []
+    names, pairs = [], neighbours(fibres, SETTINGS.space)
     for _ in range(150):
-        state = np.where(rng.permutation(288) < 30, "necrotic", "normal")
-        names.append(find_space(fibres.assign(state=state), places, None, SETTINGS)[0].arrangement)
+        labelled = fibres.assign(state=np.where(rng.permutation(288) < 30, "necrotic", "normal"))
+        confluent = find_confluent(labelled, pairs, SETTINGS.space)[0]
+        names.append(find_space(labelled, places, pairs, confluent, None, SETTINGS).arrangement)
     assert names.count("scattered") >= 143

@@ -10,7 +10,7 @@ from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.settings import TissueSettings
 from biopsy_analyzer.slide import open_slide
 from biopsy_analyzer.tissue import mask
-from biopsy_analyzer.tissue.mask import Tissue, find_tissue, tissue_of, within
+from biopsy_analyzer.tissue.mask import Tissue, find_tissue, tissue_of, to_glass_um, within, without
 
 SETTINGS = TissueSettings()
 GLASS = {"white": (255, 255, 255), "green": (219, 226, 212), "grey": (200, 200, 203), "pink": (245, 236, 240)}
@@ -118,6 +118,28 @@ def test_a_region_counts_pixels_by_their_centre() -> None:
     assert part.mask.sum() == 2500
     assert within(everywhere, None) is everywhere
     assert not within(everywhere, np.array([[0.0, 0.0], [0.0, 9.0], [9.0, 0.0]])).mask.any()
+
+
+def test_the_way_to_the_glass_by_hand() -> None:
+    """Glass left of 40 um, and a tear of 40 um at (200, 200); the edge of the image is no glass."""
+    mask = np.ones((100, 100), bool)
+    mask[:, :10] = False
+    mask[45:55, 45:55] = False
+    tissue = Tissue(mask, PixelGrid((100, 100), 4.0, (0.0, 1000.0)), 0.0)
+    at = np.array([[2.0, 1062.0], [398.0, 1398.0], [202.0, 1282.0], [10.0, 1010.0], [-5.0, 1100.0]])
+    expected = [24.0, np.hypot(182, 182), 64.0, 0.0, 0.0]
+    np.testing.assert_allclose(to_glass_um(tissue, at), expected, atol=6.0)
+    everywhere = Tissue(np.ones((10, 10), bool), tissue.grid, 0.0)
+    assert np.isinf(to_glass_um(everywhere, at)).all()
+    assert to_glass_um(tissue, at[:0]).shape == (0,)
+
+
+def test_what_hides_tissue_is_taken_off_once() -> None:
+    tissue = Tissue(np.arange(100).reshape(10, 10) >= 20, PixelGrid((10, 10), 100.0), 0.8)
+    ink, fold = np.zeros((2, 10, 10), bool)
+    ink[:3], fold[2:5, :5] = True, True
+    assert without(tissue, []) == pytest.approx(0.8)
+    assert without(tissue, [ink, fold]) == pytest.approx(0.6)  # a row under ink, ten pixels more under the fold
 
 
 def test_bands_leave_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,10 @@ from biopsy_analyzer.settings import TissueSettings
 from biopsy_analyzer.slide import open_slide
 from biopsy_analyzer.stain import estimate_vectors, optical_density, separate
 from biopsy_analyzer.tissue import quality
-from biopsy_analyzer.tissue.mask import tissue_of
+from biopsy_analyzer.tissue.mask import Tissue, tissue_of
 from biopsy_analyzer.tissue.quality import (
     assess,
+    cell_flags,
     check_stain,
     close_ups,
     cover_flags,
@@ -146,11 +147,30 @@ def test_a_flag_says_value_and_threshold() -> None:
     assert f"{flag.value:.3g}" in flag.message
 
 
-def test_little_tissue_under_fibres_is_flagged() -> None:
-    assert cover_flags(0.5e6, 1.0, 0.4) == cover_flags(0.0, 0.0, 0.4) == []
-    (flag,) = cover_flags(0.27e6, 1.0, 0.4)
-    assert (flag.code, flag.value, flag.threshold) == ("thin-cover", pytest.approx(0.27), 0.4)
-    assert flag.message.startswith("0.27 (at least 0.4) of the tissue")
+def test_little_tissue_under_fibres_is_flagged_with_the_bare_places() -> None:
+    """1.2 x 1.2 mm of tissue: fibres of 8000 um2 every 100 um in all but the lower right quarter, and glass on the left."""
+    mask = np.ones((300, 300), bool)
+    mask[:, :50] = False
+    tissue = Tissue(mask, PixelGrid((300, 300), 4.0, (1000.0, 0.0)), mask.sum() * 16e-6)
+    y, x = (a.ravel() for a in np.mgrid[1050:2200:100, 250:1200:100])
+    fibres = pd.DataFrame({"y_um": y.astype(float), "x_um": x.astype(float), "area_um2": 8000.0})
+    assert cover_flags(fibres, tissue, tissue.area_mm2, 0.4) == cover_flags(fibres[:0], tissue, 0.0, 0.4) == []
+    some = fibres[(fibres["y_um"] < 1600) | (fibres["x_um"] < 600)]
+    (flag,) = cover_flags(some, tissue, tissue.area_mm2, 0.7)
+    assert (flag.code, flag.threshold) == ("thin-cover", 0.7)
+    assert flag.value == pytest.approx(len(some) * 0.008 / tissue.area_mm2)
+    assert flag.message.startswith(f"{flag.value:.3g} (at least 0.7) of the tissue")
+    assert flag.boxes_um == ((1600.0, 600.0, 2200.0, 1200.0),)
+
+
+def test_cells_of_doubtful_kind_are_flagged() -> None:
+    nuclei = pd.DataFrame({"probability": np.repeat([0.5, 0.59, 0.6, 0.9], [5, 6, 5, 24])})
+    every = np.ones(40, bool)
+    (flag,) = cell_flags(nuclei, every, SETTINGS)
+    assert (flag.code, flag.value, flag.threshold) == ("cells-doubtful", pytest.approx(11 / 40), 0.25)
+    assert cell_flags(nuclei, np.arange(40) > 0, SETTINGS)[0].value == pytest.approx(10 / 39)
+    assert cell_flags(nuclei, np.arange(40) > 4, SETTINGS) == []
+    assert cell_flags(nuclei, np.arange(40) < 19, SETTINGS) == []  # too few
 
 
 def test_ordinary_fibres_without_nuclei_make_the_reference_doubtful() -> None:

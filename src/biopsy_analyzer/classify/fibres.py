@@ -1,8 +1,8 @@
 """Fibre states: the model's likeliest state, whether the fibre can be assessed at all, and why.
 
 A fibre cut by the edge of the image keeps its state, for its colour and texture are seen; only its size is unknown, and sizes
-leave it out. Unassessable is a fibre too small to show sarcoplasm, one whose likeliest state is still unlikely, and one that ink
-or a fold hides.
+leave it out. Unassessable is a fibre too small to show sarcoplasm, one whose likeliest state is still unlikely, one that ink or a fold
+hides, and a dark one at the cut edge of the tissue.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from biopsy_analyzer.tables import FIBRE_STATES
 
 REASONS = 3  # features named for a call
 DOUBT = 0.25  # a second state at least so likely is named in the reason. Prior
+EDGE_UM = 15.0  # from the fibre's equal-area disc to the glass, within which it lies at the cut edge: less than half a fibre. Prior
+EDGE_DARK = 0.1  # of the ordinary fibres' density, above which a fibre there is hypercontracted, or so dense that it may be. Prior
 MAPS = {f"map_{state.replace('-', '_')}": state for state in FIBRE_STATES}
 
 
@@ -55,6 +57,21 @@ def mark_hidden(fibres: pd.DataFrame, under: Mapping[str, np.ndarray]) -> pd.Dat
         why = f"unassessable, under {what}; likeliest " + fibres["state"] + ": " + fibres["reason"]
         fibres = fibres.assign(reason=fibres["reason"].mask(newly, why), assessable=fibres["assessable"] & ~newly)
     return fibres
+
+
+def mark_cut_edge(fibres: pd.DataFrame, to_glass_um: np.ndarray) -> pd.DataFrame:
+    """`fibres` of which the dark ones at the cut edge are unassessable, with the reason: fibres contract there and look dead.
+
+    to_glass_um  (n,) from each centre to the glass. Whatever their state: taking out sick ones alone would make the edge healthy.
+    Darker than the section's ordinary fibres by a tenth of their density (haematoxylin and eosin). Pale ones are judged.
+    """
+    density = fibres["haematoxylin_od"] + fibres["eosin_od"]
+    ordinary = density[ordinary_fibres(fibres)].median()
+    dark = (density > (1 + EDGE_DARK) * ordinary).to_numpy()
+    at_edge = np.asarray(to_glass_um) - fibres["equivalent_diameter_um"].to_numpy() / 2 <= EDGE_UM
+    newly = dark & at_edge & fibres["assessable"].to_numpy()
+    why = "unassessable, dark at the cut edge, where fibres contract; likeliest " + fibres["state"] + ": " + fibres["reason"]
+    return fibres.assign(reason=fibres["reason"].mask(newly, why), assessable=fibres["assessable"] & ~newly)
 
 
 def _reasons(fibres: pd.DataFrame, model: StateModel, features: pd.DataFrame, best: np.ndarray, probabilities: np.ndarray) -> list[str]:

@@ -6,6 +6,8 @@ splits *muscle* nuclei into myonuclei and internal ones, and inside a fibre that
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from scipy.special import expit
@@ -26,6 +28,7 @@ THIN_FACTOR = 0.3
 BIG_UM2 = 80.0  # twice the area of a lymphocyte's nucleus of 7 um
 BIG_FACTOR = 0.3
 TINY_UM2 = 12.0  # a third of a lymphocyte's nucleus: the tip of a nucleus shows no chromatin to judge, and most tips are capillaries'
+SLIVER_UM2 = 20.0  # half of one: up to it a sliver is the less an inflammatory cell the smaller it is
 TINY_FACTOR = 0.05
 CRESCENT = 0.6  # solidity below which a nucleus, or a row of them, bends round the fibre: its centre lies outside it and tells no depth
 DEAD_LOG_ODDS = 2.0  # e^2 = 7 times the odds of an ordinary fibre: as likely dead as not ...
@@ -57,6 +60,22 @@ def classify_nuclei(nuclei: pd.DataFrame, fibres: pd.DataFrame, settings: Classi
     )
 
 
+def mark_hidden_nuclei(nuclei: pd.DataFrame, under: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """`nuclei` of which those that lie under something, "ink" -> bool (n,), are called other, with the reason; the rest as they were.
+
+    So they count as no inflammation; the tissue under it must be left out as well.
+    """
+    for what, hidden in under.items():
+        shares = {f"p_{kind}": nuclei[f"p_{kind}"].mask(hidden, float(kind == "other")) for kind in NUCLEUS_KINDS}
+        nuclei = nuclei.assign(
+            type=nuclei["type"].mask(hidden, "other"),
+            probability=nuclei["probability"].mask(hidden, 1.0),
+            **shares,
+            reason=nuclei["reason"].mask(hidden, f"under {what}, not judged; " + nuclei["reason"]),
+        )
+    return nuclei
+
+
 def dead_look(fibres: pd.DataFrame) -> pd.Series:
     """How dead each fibre looks to the fibre network, 0..1 by `fibre_id`: odds against the section's ordinary fibres.
 
@@ -82,16 +101,17 @@ def _place_factors(nuclei: pd.DataFrame, dead: np.ndarray, settings: ClassifySet
 
 
 def _shape_factors(nuclei: pd.DataFrame) -> np.ndarray:
-    """(n, 4) factors by shape: thin nuclei and mere tips are no inflammatory cells, big ones no lymphocytes."""
+    """(n, 4) factors by shape: thin nuclei, tips and slivers are no inflammatory cells, big ones no lymphocytes."""
     factors = np.ones((len(nuclei), len(NUCLEUS_KINDS)))
     macrophage, lymphocyte = NUCLEUS_KINDS.index("macrophage"), NUCLEUS_KINDS.index("lymphocyte")
     thin = nuclei["eccentricity"].to_numpy() > THIN
     factors[thin, macrophage] *= THIN_FACTOR
     factors[thin, lymphocyte] *= THIN_FACTOR
-    tiny = nuclei["area_um2"].to_numpy() < TINY_UM2
-    factors[tiny, macrophage] *= TINY_FACTOR
-    factors[tiny, lymphocyte] *= TINY_FACTOR
-    factors[nuclei["area_um2"].to_numpy() > BIG_UM2, lymphocyte] *= BIG_FACTOR
+    area = nuclei["area_um2"].to_numpy()
+    sliver = np.interp(area, (TINY_UM2, SLIVER_UM2), (TINY_FACTOR, 1.0))
+    factors[:, macrophage] *= sliver
+    factors[:, lymphocyte] *= sliver
+    factors[area > BIG_UM2, lymphocyte] *= BIG_FACTOR
     return factors
 
 
@@ -116,8 +136,8 @@ def _reason(
         parts.append("no fibre near")
     if eccentricity > THIN:
         parts.append("thin")
-    if area < TINY_UM2:
-        parts.append(f"a mere tip ({area:.0f} um2)")
+    if area < SLIVER_UM2:
+        parts.append(f"a mere {'tip' if area < TINY_UM2 else 'sliver'} ({area:.0f} um2)")
     elif area > BIG_UM2:
         parts.append(f"large ({area:.0f} um2)")
     return "; ".join(parts)

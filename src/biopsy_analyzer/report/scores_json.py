@@ -24,7 +24,7 @@ class _Part(BaseModel):
 class Quality(_Part):
     """How much tissue there is, and what speaks against trusting it."""
 
-    tissue_area_mm2: float = Field(ge=0, description="area of the tissue mask, mm2")
+    tissue_area_mm2: float = Field(ge=0, description="area of the tissue that is not under ink or a fold, mm2")
     flags: list[Flag] = Field(description="what was found wanting, with what was measured; empty: nothing")
 
 

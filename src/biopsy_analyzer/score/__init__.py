@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from biopsy_analyzer.score.axes import Observed, axis_values, observe
+from biopsy_analyzer.score.doubts import Doubts, find_doubts
 from biopsy_analyzer.score.evidence import Basis, find_evidence, objects_of
 from biopsy_analyzer.score.intervals import Drawn, Resampled, block_sums, resample
 from biopsy_analyzer.score.model import (
@@ -26,9 +27,9 @@ from biopsy_analyzer.score.model import (
     Spread,
 )
 from biopsy_analyzer.score.pattern import find_pattern
-from biopsy_analyzer.score.places import find_places
+from biopsy_analyzer.score.places import find_places, neighbours, no_places
 from biopsy_analyzer.score.reader import read_density, read_share
-from biopsy_analyzer.score.space import NO_PLACES, NOTHING_CONFLUENT, UNTESTED, find_space
+from biopsy_analyzer.score.space import NO_PLACES, NOTHING_CONFLUENT, UNTESTED, find_confluent, find_space
 from biopsy_analyzer.score.stages import NO_STAGES, find_stages
 from biopsy_analyzer.score.tallies import area_fractions, cluster_counts, fibre_counts, inflammation
 from biopsy_analyzer.settings import ScoreSettings, Settings
@@ -56,13 +57,16 @@ def score(
     warnings = _warnings(fibres, area, settings.score, nuclei_assessed)
     cells = nuclei if nuclei_assessed else nuclei.iloc[:0]
     places = find_places(fibres, cells, settings.space)
-    observed = observe(fibres, cells, places, settings)
+    pairs = neighbours(fibres[fibres["assessable"]], settings.space)
+    confluent, in_area = find_confluent(fibres, pairs, settings.space)
+    observed = observe(fibres, cells, places, settings, in_area)
     assessable = len(observed.fibre_yx)
     seen = resample(block_sums(observed, area or 1.0, settings.score), settings.score) if assessable >= settings.score.min_fibres else None
     with_cells = nuclei_assessed and area is not None
-    space, confluent = find_space(fibres, places, seen if with_cells else None, settings)
-    basis = _basis(seen, observed, space, warnings, _doubts(fibres, area, settings), with_cells, settings)
-    objects = objects_of(fibres, cells, clusters, observed, confluent, settings)
+    space = find_space(fibres, places, pairs, confluent, seen if with_cells else None, settings)
+    doubts = find_doubts(fibres, cells, observed.nuclei["inflammatory"] > 0, area, settings)
+    basis = _basis(seen, observed, space, warnings, doubts, with_cells, settings)
+    objects = objects_of(fibres, cells, clusters, observed, in_area, settings)
     return Scores(
         fibres=fibre_counts(fibres, nuclei_assessed),
         area_fractions=area_fractions(fibres),
@@ -93,9 +97,9 @@ def unassessed(why: str) -> Scores:
         cells=NO_PLACES,
     )
     pattern = Pattern(label="indeterminate", support=None, reasons=(why,))
-    basis = Basis(None, None, None, None, None, NO_BALANCE, None, nowhere, pattern, why, cells=False)
+    basis = Basis(None, None, None, None, None, NO_BALANCE, None, nowhere, pattern, why, cells=False, doubts=Doubts())
     fibres, nuclei, clusters = empty(FIBRES), empty(NUCLEI), empty(CLUSTERS)
-    nothing = observe(fibres, nuclei, find_places(fibres, nuclei, Settings().space), Settings())
+    nothing = observe(fibres, nuclei, no_places(fibres, nuclei), Settings())
     objects = objects_of(fibres, nuclei, clusters, nothing, np.zeros(0, dtype=bool), Settings())
     return Scores(
         fibres=FibreCounts(**counts, area_um2=spread, min_feret_um=spread),
@@ -127,52 +131,41 @@ def _warnings(fibres: pd.DataFrame, area: float | None, settings: ScoreSettings,
     return found
 
 
-def _doubts(fibres: pd.DataFrame, area: float | None, settings: Settings) -> tuple[str, ...]:
-    """Sentences that forbid a pattern: a single field, or tissue that is hardly muscle or was not understood as such."""
-    if area is None:
-        return ()
-    found = []
-    if area < settings.tissue.small_tissue_mm2:
-        found.append(f"{area:.2g} mm2 of tissue are one field (at least {settings.tissue.small_tissue_mm2:g}): damage comes in patches")
-    cover = fibres["area_um2"].sum() / 1e6 / area
-    if cover < settings.score.min_cover:
-        found.append(f"fibres cover {cover:.0%} of the tissue (at least {settings.score.min_cover:.0%}): fibres missed, or hardly muscle")
-    return tuple(found)
-
-
 def _basis(
     seen: Resampled | None,
     observed: Observed,
     space: Space,
     warnings: list[str],
-    doubts: tuple[str, ...],
+    doubts: Doubts,
     with_cells: bool,
     settings: Settings,
 ) -> Basis:
     """The axes' quantities with their draws, the reader's errors in them, and the pattern."""
     if seen is None:
         pattern = Pattern(label="indeterminate", support=None, reasons=(warnings[0],))
-        return Basis(None, observed, None, None, None, NO_BALANCE, None, space, pattern, warnings[0], with_cells)
+        return Basis(None, observed, None, None, None, NO_BALANCE, None, space, pattern, warnings[0], with_cells, doubts)
     reader = settings.reader
     necrosis, regeneration = (_share(seen, part, rates, settings) for part, rates in reader.by_state().items())
     facts = [_fact(necrosis, "necrotic or pale-fragmented"), _fact(regeneration, "regenerating")]
     n = len(observed.fibre_yx)
     few = f"{n} fibres; figures settle at about {settings.score.settled_fibres}: read this for the section, not for the muscle"
+    against = (*doubts.section, *doubts.reference)
     about_number = (few,) if n < settings.score.settled_fibres else ()
     counted = seen.density("inflammatory", settings.score.cells_design) if with_cells else None
     if counted is None:
-        pattern = Pattern(label="indeterminate", support=None, reasons=(warnings[-1], *doubts, *facts, *about_number))
-        return Basis(seen, observed, necrosis, regeneration, None, NO_BALANCE, None, space, pattern, "", with_cells)
+        pattern = Pattern(label="indeterminate", support=None, reasons=(warnings[-1], *against, *facts, *about_number))
+        return Basis(seen, observed, necrosis, regeneration, None, NO_BALANCE, None, space, pattern, "", with_cells, doubts)
     inflamed = read_density(counted, seen, reader, settings.score)
     low, high = inflamed.interval()
     facts.append(f"{inflamed.value:.0f} interstitial inflammatory cells per mm2 (95 % interval {low:.0f} to {high:.0f})")
+    facts += doubts.cells
     values = axis_values(np.array([necrosis.value, regeneration.value, inflamed.value]), settings.score)
     drawn = axis_values(np.column_stack([necrosis.draws, regeneration.draws, inflamed.draws]), settings.score)
     balance = Drawn(float(values[0] - values[2]), drawn[:, 0] - drawn[:, 2])
-    pattern = find_pattern(values[0], values[2], drawn[:, [0, 2]], settings.score, (*facts, *about_number), doubts)
+    pattern = find_pattern(values[0], values[2], drawn[:, [0, 2]], settings.score, (*facts, *about_number), against)
     mixing = find_stages(seen, settings.space.min_damaged)[1]
     axis = Axis(value=balance.value, ci95=balance.interval())
-    return Basis(seen, observed, necrosis, regeneration, inflamed, axis, mixing, space, pattern, "", with_cells)
+    return Basis(seen, observed, necrosis, regeneration, inflamed, axis, mixing, space, pattern, "", with_cells, doubts)
 
 
 def _share(seen: Resampled, part: str, rates: tuple, settings: Settings) -> Drawn:

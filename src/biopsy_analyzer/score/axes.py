@@ -9,7 +9,7 @@ import pandas as pd
 
 from biopsy_analyzer.clusters import inside_necrosis
 from biopsy_analyzer.score.places import Places
-from biopsy_analyzer.settings import ScoreSettings, Settings
+from biopsy_analyzer.settings import ClusterSettings, ScoreSettings, Settings
 from biopsy_analyzer.tables import NECROTIC_STATES
 
 SURE = 1 - 1e-6  # a call from this probability on was made or confirmed by a person; no machine is so sure
@@ -43,15 +43,17 @@ class Observed:
     doubts: dict[str, np.ndarray]
 
 
-def observe(fibres: pd.DataFrame, nuclei: pd.DataFrame, places: Places, settings: Settings) -> Observed:
+def observe(
+    fibres: pd.DataFrame, nuclei: pd.DataFrame, places: Places, settings: Settings, confluent: np.ndarray | None = None
+) -> Observed:
     """Every indicator that axes, stages and evidence sum up, and the doubt of each call.
 
-    A nucleus counts as inflammation if it is a lymphocyte or macrophage, does not lie inside a necrotic fibre, and, for macrophages,
-    not within `at_necrosis_um` of one: there they clear away the dead and belong to the necrosis.
+    confluent  bool (n,): fibres in large areas of necrosis; None: they are not told
     """
     seen = fibres["assessable"].to_numpy()
+    confluent = np.zeros(len(fibres), dtype=bool) if confluent is None else confluent
     of_fibres, fibre_doubts = _fibre_columns(
-        fibres[seen], places.border[seen], lymphocytes_inside(fibres, nuclei, settings)[seen], settings
+        fibres[seen], places.border[seen], confluent[seen], lymphocytes_inside(fibres, nuclei, settings)[seen], settings
     )
     of_nuclei, nucleus_doubts = _nucleus_columns(nuclei, fibres, places, settings)
     yx = ["y_um", "x_um"]
@@ -59,7 +61,7 @@ def observe(fibres: pd.DataFrame, nuclei: pd.DataFrame, places: Places, settings
 
 
 def _fibre_columns(
-    seen: pd.DataFrame, border: np.ndarray, lymphocytes: np.ndarray, settings: Settings
+    seen: pd.DataFrame, border: np.ndarray, confluent: np.ndarray, lymphocytes: np.ndarray, settings: Settings
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     area = seen["area_um2"].to_numpy()
     necrotic, pale, regenerating = is_necrotic(seen), *((seen["state"] == s).to_numpy() for s in ("pale-fragmented", "regenerating"))
@@ -73,7 +75,7 @@ def _fibre_columns(
         "necrotic": necrotic,
         "regenerating": regenerating,
         "area": area,
-        "necrotic_area": area * necrotic,
+        "confluent_area": area * confluent,
         "phagocytosed": eaten,
         "necrotic_not_invaded": necrotic & ~pale & ~eaten,
         "pale_fragmented_not_invaded": pale & ~eaten,
@@ -88,7 +90,7 @@ def _fibre_columns(
     }
     columns["unsure_necrotic"], columns["unsure_regenerating"] = (columns["unsure"] & of for of in (necrotic, regenerating))
     dying = _doubt(seen["p_necrotic"].to_numpy() + seen["p_pale_fragmented"].to_numpy())
-    doubts = {"necrotic": dying, "necrotic_area": dying * area**2, "regenerating": _doubt(seen["p_regenerating"].to_numpy())}
+    doubts = {"necrotic": dying, "regenerating": _doubt(seen["p_regenerating"].to_numpy())}
     return {name: values.astype(np.float64) for name, values in columns.items()}, doubts
 
 
@@ -98,7 +100,7 @@ def _nucleus_columns(
     lymphocyte, macrophage = ((nuclei["type"] == kind).to_numpy() for kind in ("lymphocyte", "macrophage"))
     outside = ~inside_necrosis(nuclei, fibres)
     near = at_necrosis(nuclei, settings.clusters.at_necrosis_um)
-    counts = (outside & lymphocyte) | (outside & ~near & macrophage)
+    counts = counts_as_inflammation(nuclei, fibres, settings.clusters)
     perimysial = places.in_gap
     # within a fibre's outline is as near as can be
     around = ~near & ~perimysial & (nuclei["fibre_distance_um"].fillna(np.inf).to_numpy() <= settings.space.around_um)
@@ -121,6 +123,16 @@ def _nucleus_columns(
         "around_living": doubt * around,
     }
     return {name: values.astype(np.float64) for name, values in columns.items()}, doubts
+
+
+def counts_as_inflammation(nuclei: pd.DataFrame, fibres: pd.DataFrame, settings: ClusterSettings) -> np.ndarray:
+    """Which nuclei are interstitial inflammatory cells, bool (n,): lymphocytes and macrophages that don't lie inside a necrotic fibre.
+
+    Nor do macrophages within `at_necrosis_um` of one count: there they clear away the dead and belong to the necrosis.
+    """
+    lymphocyte, macrophage = ((nuclei["type"] == kind).to_numpy() for kind in ("lymphocyte", "macrophage"))
+    near = at_necrosis(nuclei, settings.at_necrosis_um)
+    return np.asarray(~inside_necrosis(nuclei, fibres) & (lymphocyte | (~near & macrophage)))
 
 
 def is_necrotic(fibres: pd.DataFrame) -> np.ndarray:

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from biopsy_analyzer.score.axes import Observed, observe
+from biopsy_analyzer.score.doubts import Doubts
 from biopsy_analyzer.score.intervals import Drawn, Resampled
 from biopsy_analyzer.score.model import Axis, Evidence, EvidenceObjects, Pattern, Space
-from biopsy_analyzer.score.places import find_places
-from biopsy_analyzer.score.space import find_space
+from biopsy_analyzer.score.places import find_places, neighbours
+from biopsy_analyzer.score.space import NOTHING_CONFLUENT, find_confluent
 from biopsy_analyzer.settings import EvidenceSettings, Settings
 from biopsy_analyzer.tables import EVIDENCE, empty, typed
 
@@ -47,7 +48,7 @@ FINDINGS = {
         Finding("stages-mixed", "Different stages of necrosis, myophagocytosis and regeneration", ENMC_224, "evenness, 0 to 1", "fibre"),
         Finding("myophagocytosis", "Fibres invaded by macrophages", ENMC_224, "share of necrotic fibres", "fibre"),
         Finding("regeneration", "Regenerating fibres", ENMC_224, "share of assessable fibres", "fibre"),
-        Finding("large-necrotic-areas", "Necrosis of much of the fibre area", CLINIC, "necrotic share of the fibres' area", "fibre"),
+        Finding("large-necrotic-areas", "Large confluent areas of necrosis", CLINIC, "share of the fibres' area in them", "fibre"),
         Finding("sparse-inflammation", "Inflammatory cells are sparse", f"{ENMC_119}; {CLINIC}", "interstitial cells per mm2", "nucleus"),
         Finding("macrophage-predominant", "Macrophages outnumber lymphocytes", ENMC_224, "share of inflammatory cells", "nucleus"),
         Finding("clusters-at-necrosis", "Small clusters of macrophages in or around necrotic fibres", CLINIC, "clusters", "cluster"),
@@ -76,6 +77,10 @@ NOT_ON_HE = (
 )
 
 
+Judged = tuple[float | None, tuple[float, float] | None, float | None, State, str]
+"""Value, interval, threshold, state and reason of one item."""
+
+
 @dataclass(frozen=True)
 class Basis:
     """What evidence is read from; `why_not` says why there is nothing, `cells` whether nuclei and tissue area are known."""
@@ -91,11 +96,13 @@ class Basis:
     pattern: Pattern
     why_not: str
     cells: bool
+    doubts: Doubts
 
 
 def find_evidence(basis: Basis, objects: dict[str, np.ndarray], clusters: pd.DataFrame, settings: Settings) -> tuple[Evidence, ...]:
     """All items in a fixed order, those that H&E can't show last; objects: ids by item, as `objects_of` gives them."""
-    items = [_item(code, basis, objects[code], clusters, settings) for code in FINDINGS]
+    judged = {code: _judge(code, basis, clusters, settings) for code in FINDINGS}
+    items = [_item(code, _doubted(code, judged, basis.doubts), objects[code]) for code in FINDINGS]
     unseen = [
         Evidence(
             code=code,
@@ -114,8 +121,8 @@ def find_evidence(basis: Basis, objects: dict[str, np.ndarray], clusters: pd.Dat
     return (*items, *unseen)
 
 
-def _item(code: str, basis: Basis, ids: np.ndarray, clusters: pd.DataFrame, settings: Settings) -> Evidence:
-    value, interval, threshold, state, reason = _judge(code, basis, clusters, settings)
+def _item(code: str, judged: Judged, ids: np.ndarray) -> Evidence:
+    value, interval, threshold, state, reason = judged
     finding = FINDINGS[code]
     objects = None
     if finding.kind is not None and value is not None:
@@ -124,9 +131,6 @@ def _item(code: str, basis: Basis, ids: np.ndarray, clusters: pd.DataFrame, sett
         code=code, name=finding.name, criterion=finding.criterion, value=value, unit=finding.unit, ci95=interval,
         threshold=threshold, state=state, reason=reason, objects=objects,
     )  # fmt: skip
-
-
-Judged = tuple[float | None, tuple[float, float] | None, float | None, State, str]
 
 
 def _judge(code: str, basis: Basis, clusters: pd.DataFrame, settings: Settings) -> Judged:
@@ -138,6 +142,8 @@ def _judge(code: str, basis: Basis, clusters: pd.DataFrame, settings: Settings) 
         return None, None, None, "not_assessable", "needs nuclei and a tissue area"
     if code.startswith("clusters-"):
         return _clusters(code, clusters, settings)
+    if code == "large-necrotic-areas":
+        return _confluent(basis, seen, settings.evidence.confluent_area_share)
     if code in ("necrosis-predominant", "necrosis-scattered"):
         return _of_section(code, basis, settings)
     if code == "perifascicular-atrophy" and not (basis.space and basis.space.fascicles):
@@ -151,6 +157,32 @@ def _judge(code: str, basis: Basis, clusters: pd.DataFrame, settings: Settings) 
 NEED_CELLS = {
     "necrosis-predominant", "stages-mixed", "myophagocytosis", "sparse-inflammation", "macrophage-predominant", "clusters-at-necrosis",
     "clusters-of-ten", "endomysial-infiltrate", "perimysial-infiltrate", "fibre-invasion", "internal-nuclei",
+}  # fmt: skip
+
+
+def _doubted(code: str, judged: dict[str, Judged], doubts: Doubts) -> Judged:
+    """The item as judged, or not assessable: where what was not found may have been missed, or what it rests on is itself not settled."""
+    value, interval, threshold, state, reason = judged[code]
+    of_fibres = FINDINGS[code].kind == "fibre" or code == "clusters-at-necrosis"
+    against = doubts.section + (doubts.reference if of_fibres else ())
+    if against and state == ("present" if code in ABSENCES else "absent"):
+        return value, interval, threshold, "not_assessable", f"may have been missed: {'; '.join(against)} ({reason})"
+    _, _, _, necrosis, why = judged["necrotic-fibres"]
+    if state == "present" and code in REST_ON_NECROSIS and necrosis != "present":
+        so_far = "absent" if necrosis == "absent" else "not settled"
+        return value, interval, threshold, "not_assessable", f"rests on necrotic fibres, which are {so_far} ({why}); by itself: {reason}"
+    if doubts.cells and state != "not_assessable" and code in NEED_KINDS:
+        if code == "macrophage-predominant":
+            state = "not_assessable"
+        reason = f"{reason}; {'; '.join(doubts.cells)}"
+    return value, interval, threshold, state, reason
+
+
+ABSENCES = {"sparse-inflammation", "necrosis-scattered"}  # present where cells, or groups, were not found
+REST_ON_NECROSIS = {"necrosis-scattered", "stages-mixed", "myophagocytosis", "large-necrotic-areas", "clusters-at-necrosis"}
+NEED_KINDS = {
+    "necrosis-predominant", "sparse-inflammation", "macrophage-predominant", "clusters-at-necrosis", "clusters-of-ten",
+    "endomysial-infiltrate", "perimysial-infiltrate", "fibre-invasion",
 }  # fmt: skip
 
 
@@ -170,7 +202,6 @@ def _quantity(code: str, basis: Basis, seen: Resampled, design: float) -> Drawn 
         return _difference(seen.share("border_small", "border_living"), seen.share("inner_small", "inner_living"))
     part, whole, of = {
         "myophagocytosis": ("phagocytosed", "necrotic", None),
-        "large-necrotic-areas": ("necrotic_area", "area", "fibres"),
         "macrophage-predominant": ("macrophages", "mononuclear", None),
         "fibre-invasion": ("invaded", "living", None),
         "internal-nuclei": ("internal", "living", None),
@@ -193,7 +224,6 @@ def _threshold(code: str, settings: Settings) -> float:
         "perimysial-infiltrate": own.perimysial_per_mm2,
         "perifascicular-atrophy": own.perifascicular_atrophy,
         "myophagocytosis": own.phagocytosed_share,
-        "large-necrotic-areas": own.confluent_area_share,
         "macrophage-predominant": own.macrophage_share,
         "fibre-invasion": own.invaded_share,
         "internal-nuclei": own.internal_share,
@@ -216,6 +246,12 @@ def _against(drawn: Drawn, threshold: float, below: bool) -> Judged:
 def _clusters(code: str, clusters: pd.DataFrame, settings: Settings) -> Judged:
     count = int(_chosen_clusters(code, clusters, settings).sum())
     return float(count), None, 1.0, "present" if count else "absent", f"{count} found; counted, so without an interval"
+
+
+def _confluent(basis: Basis, seen: Resampled, threshold: float) -> Judged:
+    share, areas = seen.total("confluent_area") / seen.total("area"), basis.space.confluent if basis.space else NOTHING_CONFLUENT
+    reason = f"confluent areas: {areas.count}, with {areas.fibres} necrotic fibres; counted, so without an interval"
+    return share, None, threshold, "present" if share >= threshold else "absent", reason
 
 
 def _chosen_clusters(code: str, clusters: pd.DataFrame, settings: Settings) -> np.ndarray:
@@ -270,8 +306,8 @@ def objects_of(
 def evidence_objects(fibres: pd.DataFrame, nuclei: pd.DataFrame, clusters: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """All objects that the items rest on, by the tables of a section: the EVIDENCE table, by item and id. No objects: no rows."""
     places = find_places(fibres, nuclei, settings.space)
-    observed = observe(fibres, nuclei, places, settings)
-    confluent = find_space(fibres, places, None, settings)[1]
+    confluent = find_confluent(fibres, neighbours(fibres[fibres["assessable"]], settings.space), settings.space)[1]
+    observed = observe(fibres, nuclei, places, settings, confluent)
     found = objects_of(fibres, nuclei, clusters, observed, confluent, settings)
     rows = [pd.DataFrame({"item": code, "kind": FINDINGS[code].kind, "object_id": found[code]}) for code in FINDINGS if len(found[code])]
     return typed(pd.concat(rows), EVIDENCE) if rows else empty(EVIDENCE)

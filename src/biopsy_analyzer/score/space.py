@@ -9,7 +9,7 @@ from scipy.stats import gamma, hypergeom
 from biopsy_analyzer.score import model
 from biopsy_analyzer.score.axes import is_necrotic
 from biopsy_analyzer.score.intervals import Resampled
-from biopsy_analyzer.score.places import Places, groups, neighbours
+from biopsy_analyzer.score.places import Places, groups
 from biopsy_analyzer.settings import Settings, SpaceSettings
 
 UNTESTED = model.Tested(ratio=None, observed=None, expected=None, p=None)
@@ -18,20 +18,19 @@ NO_PLACES = model.Places(endomysial=NOWHERE, perimysial=NOWHERE, perivascular=NO
 NOTHING_CONFLUENT = model.ConfluentAreas(count=0, fibres=0, share=None, largest_fibres=0, largest_um2=0.0)
 
 
-def find_space(fibres: pd.DataFrame, places: Places, cells: Resampled | None, whole: Settings) -> tuple[model.Space, np.ndarray]:
-    """The space block, and which rows of `fibres` lie in confluent areas, bool (n,); cells None: they are not told."""
+def find_space(
+    fibres: pd.DataFrame, places: Places, pairs: np.ndarray, confluent: model.ConfluentAreas, cells: Resampled | None, whole: Settings
+) -> model.Space:
+    """The space block; pairs (k, 2): assessable fibres that are `neighbours`; cells None: they are not told."""
     settings = whole.space
-    seen = np.flatnonzero(fibres["assessable"].to_numpy())
-    table = fibres.iloc[seen]
-    necrotic = is_necrotic(table)
-    pairs = neighbours(table, settings)
-    confluent, in_area = _confluent(table, necrotic, pairs, settings)
+    seen = fibres["assessable"].to_numpy()
+    necrotic = is_necrotic(fibres[seen])
     told = necrotic.sum() >= settings.min_necrotic and not necrotic.all()
     grouping = join_count(necrotic, pairs) if told else UNTESTED
     border = places.border[seen]
     at_border = _at_border(necrotic, border) if told and places.fascicles else UNTESTED
     arrangement, reasons = _name(int(necrotic.sum()), grouping, at_border, settings)
-    space = model.Space(
+    return model.Space(
         arrangement=arrangement,
         reasons=reasons,
         grouping=grouping,
@@ -41,9 +40,6 @@ def find_space(fibres: pd.DataFrame, places: Places, cells: Resampled | None, wh
         confluent=confluent,
         cells=NO_PLACES if cells is None else _cell_places(cells, places.fascicles > 0, whole.score.cells_design),
     )
-    rows = np.zeros(len(fibres), dtype=bool)
-    rows[seen] = in_area
-    return space, rows
 
 
 def join_count(labelled: np.ndarray, pairs: np.ndarray) -> model.Tested:
@@ -94,14 +90,17 @@ def _name(
     return "scattered", tuple(told)
 
 
-def _confluent(
-    table: pd.DataFrame, necrotic: np.ndarray, pairs: np.ndarray, settings: SpaceSettings
-) -> tuple[model.ConfluentAreas, np.ndarray]:
+def find_confluent(fibres: pd.DataFrame, pairs: np.ndarray, settings: SpaceSettings) -> tuple[model.ConfluentAreas, np.ndarray]:
+    """Groups of necrotic neighbours, and which rows of `fibres` lie in confluent areas, bool (n,); pairs as in `find_space`."""
+    rows = np.zeros(len(fibres), dtype=bool)
+    seen = np.flatnonzero(fibres["assessable"].to_numpy())
+    table = fibres.iloc[seen]
+    necrotic = is_necrotic(table)
     if not necrotic.any():
-        return NOTHING_CONFLUENT, necrotic
+        return NOTHING_CONFLUENT, rows
     group = groups(pairs[necrotic[pairs].all(axis=1)], len(table))
     size = np.bincount(group[necrotic], minlength=int(group.max()) + 1)
-    in_area = necrotic & (size[group] >= settings.confluent_fibres)
+    rows[seen] = in_area = necrotic & (size[group] >= settings.confluent_fibres)
     largest = necrotic & (group == size.argmax())
     found = model.ConfluentAreas(
         count=int((size >= settings.confluent_fibres).sum()),
@@ -110,7 +109,7 @@ def _confluent(
         largest_fibres=int(size.max()),
         largest_um2=float(table["area_um2"].to_numpy()[largest].sum()),
     )
-    return found, in_area
+    return found, rows
 
 
 def _cell_places(cells: Resampled, perimysium_seen: bool, design: float) -> model.Places:

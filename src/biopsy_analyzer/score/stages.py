@@ -31,4 +31,4 @@ def evenness(counts: np.ndarray) -> np.ndarray:
     total = counts.sum(axis=-1, keepdims=True)
     share = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
     entropy = -np.sum(share * np.log(share, out=np.zeros(share.shape), where=share > 0), axis=-1)
-    return np.asarray(np.clip(entropy / np.log(counts.shape[-1]), 0.0, 1.0))
+    return np.asarray(np.clip(entropy / np.log(counts.shape[-1]), 0.0, 1.0)) + 0.0  # no -0

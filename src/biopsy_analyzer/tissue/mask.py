@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import cv2
@@ -73,6 +74,28 @@ def within(tissue: Tissue, region_um: np.ndarray | None) -> Tissue:
     corners = tissue.grid.to_px(np.asarray(region_um, dtype=np.float64)) - 0.5  # a pixel is inside if its centre is
     mask = tissue.mask & polygon2mask(tissue.mask.shape, corners)
     return replace(tissue, mask=mask, area_mm2=float(np.count_nonzero(mask)) * tissue.grid.um_per_px**2 / 1e6)
+
+
+def to_glass_um(tissue: Tissue, yx_um: np.ndarray) -> np.ndarray:
+    """um from positions (n, 2) in the tissue to the nearest glass, a large tear's too: float64 (n,), right to a pixel of the mask.
+
+    0 outside the tissue. The edge of the image is no glass. Without glass in view all are infinitely far.
+    """
+    if tissue.mask.all():
+        return np.full(len(yx_um), np.inf)
+    distance = cv2.distanceTransform(tissue.mask.astype(np.uint8), cv2.DIST_L2, 5)
+    yx = np.floor(tissue.grid.to_px(np.asarray(yx_um))).astype(np.int64)
+    inside = np.all((yx >= 0) & (yx < tissue.mask.shape), axis=1)
+    y, x = np.where(inside[:, None], yx, 0).T
+    return np.where(inside, distance[y, x] * tissue.grid.um_per_px, 0.0)
+
+
+def without(tissue: Tissue, hidden: Iterable[np.ndarray]) -> float:
+    """mm2 of the tissue that none of the masks `hidden`, each bool (H, W) on its grid, covers."""
+    seen = tissue.mask.copy()
+    for mask in hidden:
+        seen &= ~mask
+    return float(np.count_nonzero(seen)) * tissue.grid.um_per_px**2 / 1e6
 
 
 def glass_od(rgb: np.ndarray) -> np.ndarray:

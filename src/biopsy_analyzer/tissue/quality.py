@@ -27,6 +27,7 @@ CLOSE_UP_PX = 256
 MOST_BOXES = 12
 MOST_RASTER_PX = 16_000_000  # 16 x 16 mm at 4 um/px
 HIDES_UM = 200.0  # diagonal of a fold's or a stroke's box: longer than any fibre is wide, 30-100 um. Prior
+COVER_UM = 200.0  # edge of the squares in which bare tissue is looked for: some four fibres across. Prior
 MIN_SIZED = 20  # fibres; fewer say nothing of the pixel size. Prior.
 
 
@@ -94,11 +95,28 @@ def damage_flags(slide: Slide) -> list[Flag]:
     return [flag] if flag else []
 
 
-def cover_flags(fibre_area_um2: float, tissue_area_mm2: float, least: float) -> list[Flag]:
-    """A flag if outlined fibres cover less than `least` of the tissue: fibres were missed, or it is hardly muscle."""
-    cover = fibre_area_um2 / 1e6 / tissue_area_mm2 if tissue_area_mm2 > 0 else 1.0
+def cover_flags(fibres: pd.DataFrame, tissue: Tissue, area_mm2: float, least: float) -> list[Flag]:
+    """A flag if outlined fibres cover less than `least` of the tissue: fibres were missed, or it is hardly muscle; with the bare places.
+
+    fibres  `y_um`, `x_um`, `area_um2`;  area_mm2  of the tissue that counts, at most `tissue.area_mm2`
+    """
+    cover = fibres["area_um2"].sum() / 1e6 / area_mm2 if area_mm2 > 0 else 1.0
     flag = _below("thin-cover", cover, least, "of the tissue lies in outlined fibres; fibres were missed, or it is hardly muscle.")
-    return [flag] if flag else []
+    if flag is None:
+        return []
+    return [replace(flag, boxes_um=_bare_places(fibres, tissue, least))]
+
+
+def _bare_places(fibres: pd.DataFrame, tissue: Tissue, least: float) -> tuple[tuple[float, float, float, float], ...]:
+    """Boxes of the largest places whose squares hold tissue, but too little of it in fibres; a fibre counts where its centre lies."""
+    factor = max(1, round(COVER_UM / tissue.grid.um_per_px))
+    rows, columns = (np.arange(0, n, factor) for n in tissue.mask.shape)
+    grid = PixelGrid((len(rows), len(columns)), factor * tissue.grid.um_per_px, tissue.grid.origin_um)
+    held = np.add.reduceat(np.add.reduceat(tissue.mask, rows, axis=0, dtype=np.int64), columns, axis=1) * tissue.grid.um_per_px**2
+    at = np.clip(np.floor(grid.to_px(fibres[["y_um", "x_um"]].to_numpy())).astype(np.int64), 0, np.array(grid.shape) - 1)
+    covered = np.zeros(grid.shape)
+    np.add.at(covered, tuple(at.T), fibres["area_um2"].to_numpy())
+    return _boxes((held > 0.5 * grid.um_per_px**2) & (covered < least * held), grid)
 
 
 def size_flags(min_feret_um: np.ndarray, settings: TissueSettings) -> list[Flag]:
@@ -121,6 +139,19 @@ def reference_flags(fibres: pd.DataFrame, settings: TissueSettings) -> list[Flag
     bare = float((ordinary["nuclei_count"] == 0).mean())
     text = "of the fibres called normal show no nucleus; if they are dead, they were taken for the ordinary ones."
     flag = _above("reference-doubtful", bare, settings.max_bare_share, text)
+    return [flag] if flag else []
+
+
+def cell_flags(nuclei: pd.DataFrame, counted: np.ndarray, settings: TissueSettings) -> list[Flag]:
+    """A flag if many of the cells that count as inflammation are hardly told from others: then their number, or their kind, may be wrong.
+
+    nuclei  `probability`;  counted bool (n,): interstitial lymphocytes and macrophages; fewer than 20 tell nothing
+    """
+    if np.count_nonzero(counted) < MIN_SIZED:
+        return []
+    unsure = float((nuclei["probability"].to_numpy()[counted] < settings.unsure_cell).mean())
+    text = f"of the inflammatory cells are called with a probability below {settings.unsure_cell:g}; cell kinds are doubtful."
+    flag = _above("cells-doubtful", unsure, settings.max_unsure_cells, text)
     return [flag] if flag else []
 
 
@@ -238,13 +269,15 @@ def _blur(close_ups: Sequence[tuple[np.ndarray, PixelGrid]], least: float) -> Fl
 
 def _placed(flag: Flag | None, mask: np.ndarray, grid: PixelGrid) -> Flag | None:
     """The flag with the boxes of the largest pieces of its mask."""
-    if flag is None:
-        return None
+    return flag and replace(flag, boxes_um=_boxes(mask, grid))
+
+
+def _boxes(mask: np.ndarray, grid: PixelGrid) -> tuple[tuple[float, float, float, float], ...]:
     pieces, _ = ndimage.label(mask, structure=np.ones((3, 3)))
     sizes = np.bincount(pieces.ravel())[1:]
     places = ndimage.find_objects(pieces)
     largest = np.argsort(-sizes, kind="stable")[:MOST_BOXES].tolist()
-    return replace(flag, boxes_um=tuple(_box(grid, tuple((edge.start, edge.stop) for edge in places[k])) for k in largest))
+    return tuple(_box(grid, tuple((edge.start, edge.stop) for edge in places[k])) for k in largest)
 
 
 def _box(grid: PixelGrid, edges: tuple[tuple[int, int], ...]) -> tuple[float, float, float, float]:
