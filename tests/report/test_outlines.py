@@ -60,7 +60,7 @@ def test_no_labels_no_outlines() -> None:
 def test_stairs_become_a_line_and_the_area_stays() -> None:
     labels = np.tril(np.ones((40, 40), np.int32))
     (ring,) = outlines(labels, PixelGrid((40, 40), 1.0))
-    smooth = without_stairs(ring, 0.5)
+    smooth = without_stairs([ring], 0.5)[0]
     stairs = smooth[(smooth[:, 0] > 1) & (smooth[:, 0] < 39) & (smooth[:, 1] > 1)]
     assert len(stairs) > 100
     assert np.ptp(stairs[:, 0] - stairs[:, 1]) == 0

@@ -52,8 +52,8 @@ def write_result(result: Result, folder: Path | str) -> Path:
 
 def _overlay(result: Result, fibres: Ringed, nuclei: Ringed, clusters: Ringed) -> bytes:
     """overlay.png; outlines without stairs, for the eye."""
-    smooth_fibres = fibres[0], [without_stairs(ring, result.fibre_labels.grid.um_per_px / 2) for ring in fibres[1]]
-    smooth_nuclei = nuclei[0], [without_stairs(ring, result.nucleus_labels.grid.um_per_px / 2) for ring in nuclei[1]]
+    smooth_fibres = fibres[0], without_stairs(fibres[1], result.fibre_labels.grid.um_per_px / 2)
+    smooth_nuclei = nuclei[0], without_stairs(nuclei[1], result.nucleus_labels.grid.um_per_px / 2)
     assessed = result.scores.inflammation.macrophages_in_necrotic_fibres is not None
     picture, grid = result.picture.rgb, result.picture.grid
     return _png(draw_overlay(picture, grid, smooth_fibres, smooth_nuclei, clusters, _caption(result), _facts(result), assessed))

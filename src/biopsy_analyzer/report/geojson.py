@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import math
 import uuid
 from collections.abc import Iterator, Sequence
+from itertools import compress
 
 import numpy as np
 import pandas as pd
@@ -39,30 +40,46 @@ def feature_collection(slide_sha256: str, um_per_px: float, fibres: Ringed, nucl
     for kind, id_column, class_column, colours, object_type, (table, rings) in kinds:
         classes = (fibre_class(table) if kind == "Fibre" else table[class_column]).tolist()
         numbers = table[id_column].tolist()
-        for row, values in enumerate(_measurements(table)):
-            properties = {
-                "objectType": object_type,
-                "name": f"{kind} {numbers[row]}",
-                "classification": {"name": f"{kind}: {classes[row]}", "color": list(colours[classes[row]])},
-                "measurements": values,
-            }
-            identity = str(uuid.uuid5(_NAMESPACE, f"{slide_sha256}/{kind}/{numbers[row]}"))
-            geometry = {"type": "Polygon", "coordinates": [_closed_ring(rings[row] / um_per_px)]}
-            yield comma + _encode({"type": "Feature", "id": identity, "geometry": geometry, "properties": properties}).encode("utf-8")
-            comma = b","
+        for start in range(0, len(table), _ROWS):
+            some = slice(start, start + _ROWS)
+            found = zip(classes[some], numbers[some], _measurements(table[some]), _closed_rings(rings[some], um_per_px), strict=True)
+            for name, number, values, ring in found:
+                properties = {
+                    "objectType": object_type,
+                    "name": f"{kind} {number}",
+                    "classification": {"name": f"{kind}: {name}", "color": list(colours[name])},
+                    "measurements": values,
+                }
+                identity = _uuid5(f"{slide_sha256}/{kind}/{number}")
+                geometry = {"type": "Polygon", "coordinates": [ring]}
+                yield comma + _encode({"type": "Feature", "id": identity, "geometry": geometry, "properties": properties}).encode("utf-8")
+                comma = b","
     yield b"]}"
 
 
-def _closed_ring(yx_px: np.ndarray) -> list[list[float]]:
-    ring = yx_px[:, ::-1].round(_DECIMALS).tolist()
-    return [*ring, ring[0]]
+def _uuid5(name: str) -> str:
+    """What `uuid.uuid5` of our namespace gives as text, in a fifth of its time."""
+    number = bytearray(hashlib.sha1(_NAMESPACE.bytes + name.encode("utf-8"), usedforsecurity=False).digest()[:16])
+    number[6] = number[6] & 0x0F | 0x50  # version 5
+    number[8] = number[8] & 0x3F | 0x80  # variant of RFC 9562
+    text = number.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _closed_rings(rings: Sequence[np.ndarray], um_per_px: float) -> Iterator[list[list[float]]]:
+    """Corners (x, y) in level-0 pixels of outlines (y, x) in um, the first once more at the end."""
+    corners = (np.concatenate([np.zeros((0, 2)), *rings])[:, ::-1] / um_per_px).round(_DECIMALS).tolist()
+    end = 0
+    for ring in rings:
+        start, end = end, end + len(ring)
+        yield [*corners[start:end], corners[start]]
 
 
 def _measurements(table: pd.DataFrame) -> Iterator[dict[str, float]]:
     """A dict of finite numbers for each row: NaN stands for "does not apply" and is left out; booleans are 0 and 1; text is left out."""
     numeric = table.select_dtypes(include=["number", "bool"])
     names = [name for name in numeric.columns if not name.endswith("_id") or name in ("fibre_id", "cluster_id")]
-    for start in range(0, len(table), _ROWS):
-        rows = numeric[names].iloc[start : start + _ROWS].to_numpy(dtype=np.float64).round(6).tolist()
-        for row in rows:
-            yield {name: value for name, value in zip(names, row, strict=True) if math.isfinite(value)}
+    values = numeric[names].to_numpy(dtype=np.float64).round(6)
+    finite = np.isfinite(values)
+    for row, kept, whole in zip(values.tolist(), finite, finite.all(axis=1).tolist(), strict=True):
+        yield dict(zip(names, row, strict=True)) if whole else dict(compress(zip(names, row, strict=True), kept.tolist()))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import overload
 
 import cv2
 import numpy as np
-from scipy import ndimage
 
 from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.measure.runs import Runs
 
 
 class Rings(Sequence[np.ndarray]):
@@ -52,8 +53,8 @@ def outlines(labels: np.ndarray, grid: PixelGrid) -> Rings:
     several pieces the largest is taken; holes are filled. No labels: an empty sequence.
     """
     rings = [np.zeros((0, 2), np.int32)]
-    for label, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):
-        rings.append(_edge_polygon(labels[rows, columns] == label) + np.array([rows.start, columns.start], np.int32))
+    for label, (top, left, bottom, right) in enumerate(Runs(labels).boxes().tolist(), start=1):
+        rings.append(_edge_polygon(labels[top:bottom, left:right] == label) + np.array([top, left], np.int32))
     return Rings(*_without_straight_points(np.concatenate(rings), np.cumsum([len(ring) for ring in rings[1:]], dtype=np.int64)), grid)
 
 
@@ -90,15 +91,20 @@ def _only(corners: np.ndarray, ends: np.ndarray, kept: np.ndarray) -> tuple[np.n
     return corners[kept], np.concatenate([[0], np.cumsum(kept)])[ends]
 
 
-def without_stairs(ring: np.ndarray, reach_um: float) -> np.ndarray:
-    """The ring (k, 2) with each corner cut at `reach_um` before and behind it, or half way to the next: (2 k, 2), for the eye.
+def without_stairs(rings: Sequence[np.ndarray], reach_um: float) -> list[np.ndarray]:
+    """The rings (k, 2) with each corner cut at `reach_um` before and behind it, or half way to the next: (2 k, 2) each, for the eye.
 
     With half a pixel of the label image stairs become straight lines, and the area shrinks by half a pixel at most.
     """
-    onward = np.roll(ring, -1, axis=0) - ring
+    corners = np.concatenate([np.zeros((0, 2)), *rings])
+    ends = np.cumsum([len(ring) for ring in rings], dtype=np.int64)
+    before = _before(ends)
+    onward = np.empty_like(corners)
+    onward[before] = corners - corners[before]
     length = np.linalg.norm(onward, axis=1, keepdims=True)
     step = onward / length * np.minimum(reach_um, length / 2)
-    return np.stack([ring - np.roll(step, 1, axis=0), ring + step], axis=1).reshape(-1, 2)
+    cut = np.stack([corners - step[before], corners + step], axis=1).reshape(-1, 2)
+    return [cut[2 * start : 2 * end] for start, end in pairwise((0, *ends.tolist()))]
 
 
 def hull(points: np.ndarray) -> np.ndarray:

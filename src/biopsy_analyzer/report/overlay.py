@@ -54,11 +54,13 @@ def _draw_fibres(picture: np.ndarray, grid: PixelGrid, fibres: Ringed) -> np.nda
     rings = {state: _rings_of(outlines, states == state, grid) for state in FIBRE_COLOURS}
     drawn = picture.copy()
     for state, opacity in FIBRE_FILLS.items():
-        inside = np.zeros(picture.shape[:2], np.uint8)
+        inside = np.zeros(picture.shape[:2], bool)
         for ring in rings[state]:  # one by one: a joint fillPoly would leave holes where rings overlap
-            cv2.fillPoly(inside, [ring], 1, shift=_SUBPIXEL_BITS)
+            cv2.fillPoly(inside.view(np.uint8), [ring], 1, shift=_SUBPIXEL_BITS)
+        at = np.flatnonzero(inside)
         tint = np.asarray(FIBRE_COLOURS[state], np.float32)
-        drawn[inside > 0] = ((1 - opacity) * drawn[inside > 0] + opacity * tint).round().astype(np.uint8)
+        tinted = ((1 - opacity) * np.arange(256, dtype=np.float32)[:, None] + opacity * tint).round().astype(np.uint8)  # of each value
+        drawn.reshape(-1, 3)[at] = np.take_along_axis(tinted, drawn.reshape(-1, 3)[at], axis=0)
     thin = 2 if grid.um_per_px < _COARSE_UM_PER_PX else 1
     for state, colour in FIBRE_COLOURS.items():
         _contours(drawn, rings[state], colour, 2 * thin if state in FIBRE_FILLS else thin)
@@ -93,10 +95,11 @@ def _write_numbers(drawn: np.ndarray, grid: PixelGrid, fibres: Ringed) -> None:
     image = Image.fromarray(drawn)
     pen = ImageDraw.Draw(image)
     shown = (fibre_class(table) != "normal").to_numpy()
+    numbers = table["fibre_id"].tolist()
     for row in np.flatnonzero(shown).tolist():
         ring = grid.to_px(outlines[row])
         (top, left), (bottom, right) = ring.min(axis=0), ring.max(axis=0)
-        number = str(table["fibre_id"].iloc[row])
+        number = str(numbers[row])
         if right - left < 1.2 * pen.textlength(number, font) or bottom - top < 2 * _NUMBER_PX:
             continue
         at = ring[ring[:, 0] >= bottom - 2, 1].mean(), bottom - 3
@@ -115,7 +118,9 @@ def draw_markers(drawn: np.ndarray, centres: np.ndarray, marker: Marker, radius:
 
 
 def _rings_of(outlines: Sequence[np.ndarray], chosen: np.ndarray, grid: PixelGrid) -> list[np.ndarray]:
-    return [_drawable(grid.to_px(outlines[row])) for row in np.flatnonzero(chosen).tolist()]
+    rings = [outlines[row] for row in np.flatnonzero(chosen).tolist()]
+    drawable = _drawable(grid.to_px(np.concatenate([np.zeros((0, 2)), *rings])))
+    return np.split(drawable, np.cumsum([len(ring) for ring in rings])[:-1]) if rings else []
 
 
 def _drawable(yx_px: np.ndarray) -> np.ndarray:
