@@ -22,6 +22,7 @@ from biopsy_analyzer.terminal import LOG
 from sections import GLASS, paint, save
 
 SLIDES = ("one", "two", "three")
+ARGUMENTS = ("in", "--mpp", "0.5", "--models", "models", "--fhir", "--workers", "1")
 
 
 def command(*arguments: str | Path) -> list[str]:
@@ -49,13 +50,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
     for number, name in enumerate(SLIDES):
         (folder / "in").mkdir(exist_ok=True)
         save(paint(2, 3 + number, {}, []).rgb, folder / "in" / f"{name}.png")
-    done = run("in", "--mpp", "0.5", "--models", "models", "-o", "undisturbed", "--workers", "1", folder=folder)
+    done = run(*ARGUMENTS, "-o", "undisturbed", folder=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "0 ok, 3 review, 0 failed. Research use only, not for diagnosis.\n"
     return folder
-
-
-ARGUMENTS = ("in", "--mpp", "0.5", "--models", "models", "--workers", "1")
 
 
 def test_the_tables_of_a_batch(lab: Path) -> None:
@@ -112,6 +110,45 @@ def test_a_request_to_stop(lab: Path) -> None:
     assert not [worker for worker in workers if worker.is_running()]
 
 
+@pytest.mark.fault(22)
+def test_ctrl_c_in_the_middle_leaves_tables_that_agree(lab: Path) -> None:
+    """SIGINT to the command's process group, as a terminal sends it, once the first slide is in the journal."""
+    out, journal = lab / "ctrl-c", lab / "ctrl-c" / ".biopsy-analyzer" / "journal.jsonl"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command(*ARGUMENTS, "-o", out.name), cwd=lab, env=ENVIRONMENT, start_new_session=True, **pipes)
+    until(lambda: journal.exists() and journal.read_bytes().endswith(b"\n"))
+    os.killpg(process.pid, signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (130, "ERROR batch: interrupted. Run the same command again.\n")
+    finished = [json.loads(line)["outcome"]["id"] for line in journal.read_text().splitlines()]
+    assert 0 < len(finished) < len(SLIDES)
+    with (out / "summary.csv").open() as file:
+        assert [row["slide_id"] for row in csv.DictReader(file)] == finished
+    assert [json.loads(line)["slide"]["id"] for line in (out / "feed.jsonl").read_text().splitlines()] == finished
+    assert json.loads((out / "failures.json").read_text())["failures"] == []
+    assert stdout == f"0 ok, {len(finished)} review, 0 failed. Research use only, not for diagnosis.\n"
+    (out / finished[0] / "fhir.json").unlink(missing_ok=True)  # as if the signal had come before it was written
+    done = run(*ARGUMENTS, "-o", out.name, folder=lab)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert contents(out) == contents(lab / "undisturbed")
+
+
+@pytest.mark.fault(17)
+def test_slides_of_one_name_given_one_after_the_other(lab: Path) -> None:
+    """analyze and batch agree: the second is refused, and the first one's result stays."""
+    (lab / "later").mkdir()
+    save(np.tile(GLASS, (300, 300, 1)), lab / "later" / "one.tif")
+    before = contents(lab / "undisturbed" / "one")
+    for verb in ("analyze", "batch"):
+        words = [sys.executable, "-m", "biopsy_analyzer", verb, "later/one.tif", *ARGUMENTS[1:5], "-o", "undisturbed-copy"]
+        shutil.copytree(lab / "undisturbed", lab / "undisturbed-copy")
+        done = subprocess.run(words, cwd=lab, capture_output=True, text=True, env=ENVIRONMENT)
+        assert done.returncode == {"analyze": 3, "batch": 4}[verb]
+        assert "undisturbed-copy/one holds the result of another slide, one.png. Choose another folder" in done.stderr
+        assert contents(lab / "undisturbed-copy" / "one") == before
+        shutil.rmtree(lab / "undisturbed-copy")
+
+
 @pytest.mark.fault(15, 16, 17, 30, 32)
 def test_bad_slides_are_rows_and_the_others_as_without_them(lab: Path) -> None:
     folder = lab / "mixed"
@@ -136,6 +173,8 @@ def test_bad_slides_are_rows_and_the_others_as_without_them(lab: Path) -> None:
     with (lab / "out-mixed" / "summary.csv").open(newline="") as file:
         cells = [cell for row in csv.reader(file) for cell in row]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "@")) or "\x1b" in cell]
+    (glass,) = (lab / "out-mixed").glob("*glass*")
+    assert '"status": "cancelled"' in (glass / "fhir.json").read_text()
     found = sorted(path.name for path in (lab / "out-mixed").iterdir() if path.is_dir() and path.name.startswith("one"))
     assert len(found) == 2
     for name in ("two", "three"):

@@ -10,6 +10,7 @@ from biopsy_analyzer.batch.folders import find_slides
 from biopsy_analyzer.batch.inputs import collect_jobs
 from biopsy_analyzer.batch.job import Job, Options, job_of, options_of, to_line
 from biopsy_analyzer.errors import UsageError
+from biopsy_analyzer.slide.identity import safe_id
 
 
 @pytest.fixture(autouse=True)
@@ -118,18 +119,19 @@ def test_a_manifest_says_case_pixel_size_and_sum() -> None:
     ("content", "words"),
     [
         ("", "lacks the column path"),
-        ("file,case_id\na.svs,1\n", "lacks the column path"),
-        ("path,caseid\na.svs,1\n", "unknown column 'caseid', 'case_id' is known"),
-        ("path,colour\na.svs,1\n", "unknown column 'colour', known: path"),
+        ("file,case_id\na.svs,1\n", "lacks the column path, found file, case_id. The columns are path, case_id"),
+        ("path,caseid\na.svs,1\n", "unknown column 'caseid'. Is 'case_id' meant"),
+        ("path,colour\na.svs,1\n", "unknown column 'colour'. The columns are path"),
         ("path,case_id\na.svs\n", "line 2: 1 cells where the first line has 2"),
-        ("path\na.svs,b\n", "line 2"),
-        ("path,um_per_px\na.svs,half\n", "line 2: um_per_px is 'half'; a number"),
-        ("path,um_per_px\na.svs,nan\n", "0.05 to 5 is wanted"),
-        ("path,um_per_px\na.svs,252\n", "0.05 to 5 is wanted"),
+        ("path\na.svs,b\n", "line 2: 2 cells where the first line has 1"),
+        ("path;um_per_px\na.svs,0.5\n", "line 2: 1 cells where the first line has 2"),
+        ("path,um_per_px\na.svs,half\n", "line 2: um_per_px is 'half'; a number from 0.05 to 5 is wanted. Correct it, or leave it empty"),
+        ("path,um_per_px\na.svs,nan\n", "line 2: um_per_px is 'nan'; a number from 0.05 to 5 is wanted. Correct it, or leave it empty"),
+        ("path,um_per_px\na.svs,252\n", "line 2: um_per_px is '252'; a number from 0.05 to 5"),
         ("path,sha256\na.svs,1234\n", "64 hexadecimal digits"),
         ("path,path\na.svs,b.svs\n", "two columns 'path'"),
         ("path,um_per_px\na.svs,0.25\n./a.svs,0.5\n", "a.svs stands in it twice, with different values"),
-        ('path\n""\n', "no usable path"),
+        ("path,case_id\n,c1\n", "line 2: no usable path"),
         ('path\n"a', "no readable CSV"),
         ("path\n" + "x" * 200_000, "no readable CSV"),
         ("path\n", "no slides were given"),
@@ -138,6 +140,37 @@ def test_a_manifest_says_case_pixel_size_and_sum() -> None:
 def test_a_manifest_that_is_wrong_is_named_with_its_line(content: str, words: str) -> None:
     Path("list.csv").write_text(content)
     with pytest.raises(UsageError, match=words):
+        ids(manifest="list.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_manifest_comes_from_any_spreadsheet(encoding: str, mark: str, end: str) -> None:
+    """Excel saves semicolons and decimal commas in half of Europe, UTF-16 as "Unicode text", and empty lines below the last."""
+    lines = [
+        ["path", " case_id", "um_per_px"],
+        ["Müller 1.svs", "fall 1", "0,25" if mark != "," else '"0,25"'],
+        ["b.svs", "fall 1", ""],
+        [""] * 3,
+    ]
+    Path("list.csv").write_bytes((end.join(mark.join(cells) for cells in lines) + end).encode(encoding))
+    assert collect_jobs([], Path("list.csv"), None) == [
+        Job(Path("Müller 1.svs"), safe_id("Müller 1.svs"), "fall 1", 0.25),
+        Job(Path("b.svs"), "b", "fall 1"),
+    ]
+
+
+def test_bytes_that_are_no_utf_8_stand_for_themselves_in_a_manifest() -> None:
+    Path("list.csv").write_bytes(b"path\nM\xfcller.svs\n")
+    (job,) = collect_jobs([], Path("list.csv"), None)
+    assert os.fsencode(job.path) == b"M\xfcller.svs"
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfep\x00a\x00t", b"\xff\xfe\x00\xd8", bytes(300), b"\x89PNG\r\n\x1a\n" + bytes(range(256))])
+def test_a_manifest_that_is_no_table_is_named(content: bytes) -> None:
+    Path("list.csv").write_bytes(content)
+    with pytest.raises(UsageError, match=r"^list\.csv: (no readable CSV|its first line lacks|two columns)"):
         ids(manifest="list.csv")
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -112,3 +113,26 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_work(painted: Path, 
     (tmp_path / "out").write_text("a file")
     with pytest.raises(OutputError, match="can't write into"):
         analyze_file(painted, tmp_path / "out", um_per_px=0.5, models=tmp_path / "nowhere")
+
+
+@pytest.mark.fault(17)
+def test_a_result_is_not_lost_to_another_slide_of_that_name(painted: Path, models: Path, tmp_path: Path) -> None:
+    first = analyze_file(painted, tmp_path, um_per_px=0.5, models=models)
+    before = contents(first.folder)
+    (tmp_path / "elsewhere").mkdir()
+    other = save(np.tile(GLASS, (300, 300, 1)), tmp_path / "elsewhere" / "painted.png")
+    with pytest.raises(SlideError, match=r"painted\.png: .*painted holds the result of another slide, painted\.png\. Choose another"):
+        analyze_file(other, tmp_path, um_per_px=0.5, models=tmp_path / "nowhere")
+    assert contents(first.folder) == before
+    assert analyze_file(other, tmp_path, um_per_px=0.5, models=models, earlier_sha256=first.document["slide"]["sha256"]).refusal
+    (first.folder / "scores.json").write_text("half")  # nothing that could be lost
+    analyze_file(painted, tmp_path, um_per_px=0.5, models=models)
+    assert contents(first.folder) == before
+
+
+def test_a_result_never_goes_among_the_files_of_its_slide(painted: Path, models: Path, tmp_path: Path) -> None:
+    (tmp_path / "painted").mkdir()
+    slide = shutil.copy(painted, tmp_path / "painted")
+    with pytest.raises(SlideError, match="is the one that the slide lies in"):
+        analyze_file(slide, tmp_path, um_per_px=0.5, models=models)
+    assert os.listdir(tmp_path / "painted") == ["painted.png"]

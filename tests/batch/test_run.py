@@ -85,6 +85,24 @@ def test_a_slide_that_was_touched_is_hashed_and_one_that_was_changed_is_done_aga
     assert pd.read_csv(tmp_path / "out" / "summary.csv")["sha256"][0] == "another slide"
 
 
+@pytest.mark.fault(17)
+def test_another_slide_of_the_same_id_is_not_taken_for_the_finished_one(jobs: list[Job], stub: Stub, tmp_path: Path) -> None:
+    """Two slides of one name, given one run after the other: the second is looked at, and so is one that was only moved."""
+    run(jobs[:1], tmp_path / "out", stub)
+    given: list[tuple[str | None, str | None]] = []
+
+    def watched(left: Sequence[Job], options: Options) -> Iterator[Outcome]:
+        given.extend((job.finished_sha256, job.earlier_sha256) for job in left)
+        return stub(left, options)
+
+    (tmp_path / "elsewhere").mkdir()
+    moved = tmp_path / "elsewhere" / "a.txt"
+    for content in ("slide a", "another slide"):
+        moved.write_text(content)
+        run([Job(moved, "a")], tmp_path / "out", watched)
+    assert given == [("slide a", None), ("slide a", "slide a")]
+
+
 @pytest.mark.parametrize("damage", ["missing", "cut", "changed", "other file missing"])
 def test_a_result_that_is_not_whole_is_made_again(damage: str, jobs: list[Job], stub: Stub, tmp_path: Path) -> None:
     run(jobs, tmp_path / "out", stub)

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import difflib
 import glob
 import hashlib
 import os
-import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from biopsy_analyzer.batch.folders import find_slides
 from biopsy_analyzer.batch.job import Job
+from biopsy_analyzer.batch.manifest import read_manifest
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.slide.identity import safe_id
 from biopsy_analyzer.slide.pixel_size import choose
-
-COLUMNS = ("path", "case_id", "um_per_px", "sha256")
-"""Of a manifest; only `path` has to be there."""
-
-_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def collect_jobs(inputs: Sequence[str], manifest: Path | None, um_per_px: float | None) -> list[Job]:
     """Jobs in the order given (a folder's or glob's slides by name), each file once, ids unique.
 
     inputs     slide files, folders (searched through, hidden files and linked folders left out), or globs (`**` for any depth)
-    manifest   CSV with the columns of `COLUMNS`; relative paths start at the manifest's folder
+    manifest   CSV, see `read_manifest`
     um_per_px  for slides to which the manifest gives none
     A file that is an input and stands in the manifest is what the manifest says of it.
     UsageError for an input that is not there, a pattern or folder without slides, a manifest that can't be read or contradicts itself,
@@ -40,7 +33,7 @@ def collect_jobs(inputs: Sequence[str], manifest: Path | None, um_per_px: float 
     jobs = [Job(path, "", um_per_px=um_per_px) for text in inputs for path in _slides_of(text)]
     listed: dict[str, Job] = {}
     if manifest is not None:
-        for job in _read_manifest(manifest):
+        for job in read_manifest(manifest):
             earlier = listed.setdefault(os.path.abspath(job.path), job)
             if replace(job, path=earlier.path) != earlier:
                 raise UsageError(f"{manifest}: {job.path} stands in it twice, with different values. Leave one line")
@@ -74,51 +67,6 @@ def _slides_of(text: str) -> list[Path]:
 
 def _matched(path: Path) -> list[Path]:
     return find_slides(path) if path.is_dir() else [path]
-
-
-def _read_manifest(path: Path) -> list[Job]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-            return list(_rows(path, csv.DictReader(file, strict=True)))
-    except OSError as error:
-        raise UsageError(f"{path}: the manifest can't be read ({error.strerror}). Check the path") from error
-    except csv.Error as error:
-        raise UsageError(f"{path}: no readable CSV ({error}). Save the manifest as CSV with the columns {', '.join(COLUMNS)}") from error
-
-
-def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[Job]:
-    names = list(reader.fieldnames or ())
-    if "path" not in names:
-        raise UsageError(f"{path}: its first line lacks the column path. The columns are {', '.join(COLUMNS)}")
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f"{path}: two columns {name!r}. Leave one")
-        if name not in COLUMNS:
-            near = difflib.get_close_matches(name, COLUMNS, 1)
-            raise UsageError(f"{path}: unknown column {name!r}" + (f", {near[0]!r} is known" if near else f", known: {', '.join(COLUMNS)}"))
-    for row in reader:
-        where = f"{path}, line {reader.line_num}"
-        if None in row or None in row.values():
-            raise UsageError(f"{where}: {sum(v is not None for v in row.values())} cells where the first line has {len(names)}. Correct it")
-        yield _job(path.parent, where, {name: (text or "").strip() for name, text in row.items()})
-
-
-def _job(folder: Path, where: str, row: dict[str, str]) -> Job:
-    if not row["path"] or "\0" in row["path"]:
-        raise UsageError(f"{where}: no usable path. Give the slide's file")
-    sha256 = row.get("sha256", "")
-    if sha256 and not _SHA256.fullmatch(sha256):
-        raise UsageError(f"{where}: sha256 is {sha256[:80]!r}; 64 hexadecimal digits are wanted. Correct it, or leave it empty")
-    return Job(folder / row["path"], "", row.get("case_id", ""), _um_per_px(where, row.get("um_per_px", "")), sha256.lower() or None)
-
-
-def _um_per_px(where: str, text: str) -> float | None:
-    if not text:
-        return None
-    try:
-        return choose(where, [], float(text))[0]
-    except ValueError:
-        raise UsageError(f"{where}: um_per_px is {text[:80]!r}; a number is wanted. Correct it, or leave it empty") from None
 
 
 def _with_ids(jobs: list[Job]) -> list[Job]:

@@ -27,7 +27,8 @@ class Job:
     case_id          of the manifest, passed on to the tables; never part of a path
     um_per_px        of the manifest or --mpp; None: what the file states
     sha256           what the manifest says the slide's SHA-256 is
-    finished_sha256  SHA-256 of the slide that the finished result belongs to, where size or time of the slide have changed since
+    finished_sha256  SHA-256 of the slide that the finished result belongs to, where size, time or place of the slide have changed since
+    earlier_sha256   SHA-256 that the slide at this path had when this batch made its last result, with whatever settings
     """
 
     path: Path
@@ -36,6 +37,7 @@ class Job:
     um_per_px: float | None = None
     sha256: str | None = None
     finished_sha256: str | None = None
+    earlier_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,12 @@ def absolute(options: Options) -> Options:
     """The same with absolute folders, for a process that works elsewhere."""
     models = None if options.models is None else options.models.absolute()
     return replace(options, out=options.out.absolute(), models=models)
+
+
+def is_of(parts: Sequence[str], path: Path) -> bool:
+    """Whether a slide that consists of `parts` is the one at `path`: one of them, or a folder that holds them."""
+    place = os.path.abspath(path)
+    return any(place == part or part.startswith(os.path.join(place, "")) for part in map(os.path.abspath, parts))
 
 
 def stamp_of(files: Sequence[str | Path]) -> Stamp:

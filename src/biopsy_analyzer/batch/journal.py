@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from biopsy_analyzer.batch.job import Job, Options, Outcome, to_outcome
+from biopsy_analyzer.batch.job import Job, Options, Outcome, is_of, to_outcome
 from biopsy_analyzer.batch.lock import PLACE
 from biopsy_analyzer.errors import OutputError
 from biopsy_analyzer.report.scores_json import SCHEMA_VERSION
@@ -49,6 +49,11 @@ class Journal:
         """The entry of a job whose result was made by the same work, or None; whether slide and files are unchanged is not asked."""
         entry = self._entries.get(job.id)
         return entry if entry and entry.work == work else None
+
+    def earlier_sha256(self, job: Job) -> str | None:
+        """SHA-256 of the slide when the last result under the job's id was made, if that was of the same path; None otherwise."""
+        entry = self._entries.get(job.id)
+        return entry.outcome.sha256 if entry and is_of(entry.outcome.parts, job.path) else None
 
     def add(self, entry: Entry) -> None:
         """Append `entry`, on disk when this returns; OutputError where that fails."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 CORRECTIONS = "corrections.jsonl"
 """A reader's journal in a result folder; what it corrects must not change under it."""
 
+_APART = "Choose another folder with -o, move that result away, or give both slides to one batch, which keeps them apart"
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
@@ -55,6 +57,7 @@ def analyze_file(
     settings: Settings = Settings(),  # noqa: B008
     slide_id: str | None = None,
     sha256: str | None = None,
+    earlier_sha256: str | None = None,
     region: np.ndarray | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     wait_s: float = 0.0,
@@ -65,12 +68,14 @@ def analyze_file(
     models     folder of models, None: those of this version; they stay loaded for the next call
     slide_id   name of the result folder; None: made from the file's name
     sha256     what the slide's SHA-256 must be; a slide with another is refused before it is analysed
+    earlier_sha256  of the slide that the result there may be of as well: this one, before it was changed
     region     polygon (k, 2), (y, x) in um, outside which nothing is looked at; None: the whole slide
     wait_s     how long to wait where another process writes the same result
 
     What can be refused is refused before torch is imported and the models are loaded. A blank slide gives a result of status
-    "refused". SlideError where the slide can't be analysed, or its result folder holds a reader's corrections; ModelError;
-    OutputError for a full or unwritable disk; UsageError where another process writes the same result.
+    "refused". SlideError where the slide can't be analysed, or its result folder holds a reader's corrections, another slide's result
+    (two of one name) or the slide itself; ModelError; OutputError for a full or unwritable disk; UsageError where another process
+    writes the same result.
     """
     with _disk_errors(out), open_slide(path, um_per_px=um_per_px) as slide:
         stamp = stamp_of(slide.files)
@@ -78,7 +83,7 @@ def analyze_file(
         _check_sha256(slide, sha256)
         check_writable(out)
         with lock(out, slide.id, f"{slide.file_name}: its result folder", wait_s):
-            _check_folder(slide, out / slide.id)
+            _check_folder(slide, out / slide.id, earlier_sha256)
             models_loaded = _load(models, device)
             from biopsy_analyzer.pipeline import analyze_slide
             from biopsy_analyzer.report import write_result
@@ -100,12 +105,27 @@ def _check_sha256(slide: Slide, wanted: str | None) -> None:
         raise SlideError(f"{slide.file_name}: its SHA-256 is {slide.sha256}, the manifest says {wanted}. Copy it again")
 
 
-def _check_folder(slide: Slide, folder: Path) -> None:
-    """A link could lead out of the output folder; corrections would be left without what they correct."""
+def _check_folder(slide: Slide, folder: Path, earlier_sha256: str | None) -> None:
+    """A link could lead out of the output folder; corrections would be left without what they correct; no result is lost to another."""
+    name = slide.file_name
     if folder.is_symlink():
-        raise SlideError(f"{slide.file_name}: its result folder {folder} is a link. Remove it, or choose another folder with -o")
+        raise SlideError(f"{name}: its result folder {folder} is a link. Remove it, or choose another folder with -o")
     if (folder / CORRECTIONS).exists():
-        raise SlideError(f"{slide.file_name}: {folder} holds a reader's corrections. Move it away, or choose another folder with -o")
+        raise SlideError(f"{name}: {folder} holds a reader's corrections. Move it away, or choose another folder with -o")
+    if folder.is_dir() and any(folder.samefile(part.parent) for part in slide.files):
+        raise SlideError(f"{name}: its result folder {folder} is the one that the slide lies in. Choose another folder with -o")
+    there = _slide_of(folder)
+    if there and there["sha256"] not in (slide.sha256, earlier_sha256):
+        raise SlideError(f"{name}: {folder} holds the result of another slide, {there['file_name']}. {_APART}")
+
+
+def _slide_of(folder: Path) -> dict[str, Any] | None:
+    """What the finished result in `folder` says of its slide; None where there is none, or none that can be read."""
+    try:
+        slide = json.loads((folder / "scores.json").read_bytes())["slide"]
+        return slide if {"sha256", "file_name"} <= set(slide) else None
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from biopsy_analyzer.batch.job import Job, Options, Outcome, stamp_of
+from biopsy_analyzer.batch.job import Job, Options, Outcome, is_of, stamp_of
 from biopsy_analyzer.batch.journal import Entry, Journal, Work, append
 from biopsy_analyzer.batch.listing import FEED, feed_line, read_scores, row_of, write_failures, write_feed, write_summary
 from biopsy_analyzer.batch.lock import lock
@@ -70,6 +70,7 @@ def run_batch(jobs: Sequence[Job], options: Options, execute: Execute, tell: Cal
         sweep(out)
         journal, work, ended = Journal(out), Work(options), _Ended()
         left = [again for job in jobs if (again := _left_to_do(job, journal.get(job, work.of(job)), out, ended, tell))]
+        left = [replace(job, earlier_sha256=journal.earlier_sha256(job)) for job in left]
         write_feed(out, ended.feed)
         try:
             if left:
@@ -121,7 +122,7 @@ def _left_to_do(job: Job, entry: Entry | None, out: Path, ended: _Ended, tell: C
     """None, and the slide noted as ended, where `entry` still holds; otherwise the job, which knows of a result that may still hold."""
     if not entry or not _is_whole(out / job.id, entry) or (job.sha256 and job.sha256 != entry.outcome.sha256):
         return job
-    if entry.outcome.stamp != stamp_of(entry.outcome.parts):
+    if entry.outcome.stamp != stamp_of(entry.outcome.parts) or not is_of(entry.outcome.parts, job.path):
         return replace(job, finished_sha256=entry.outcome.sha256)
     ended.outcomes[job.id], ended.rows[job.id] = entry.outcome, entry.row
     ended.feed.append(job.id)

@@ -89,6 +89,7 @@ def _done(job: Job, options: Options, progress: Callable[[str, int, int], None])
         settings=options.settings,
         slide_id=job.id,
         sha256=job.sha256,
+        earlier_sha256=job.earlier_sha256,
         progress=progress,
         wait_s=ORPHAN_WAIT_S,
     )

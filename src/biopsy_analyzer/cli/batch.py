@@ -53,7 +53,7 @@ def batch(
                 bar.slide_ended(job.id)
                 if outcome.exit_code:
                     write_error(str(job.path), outcome.error)
-                elif fhir:
+                if fhir and outcome.ending != "failed" and not (out / job.id / "fhir.json").exists():
                     from biopsy_analyzer.feed.fhir import write_fhir
 
                     write_fhir(out / job.id)

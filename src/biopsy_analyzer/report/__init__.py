@@ -23,6 +23,9 @@ from biopsy_analyzer.score.evidence import evidence_objects
 
 __all__ = ["Result", "write_result"]
 
+MADE_OF_RESULTS = ("fhir.json", "annotations.dcm")
+"""What the commands fhir and dicom put beside a result; it would tell of another one after a new analysis."""
+
 
 def write_result(result: Result, folder: Path | str) -> Path:
     """Write `folder`/<slide id>/ with scores.json, tables, objects.geojson, labels.ome.zarr, pictures and report.html; gives that folder.
@@ -31,7 +34,7 @@ def write_result(result: Result, folder: Path | str) -> Path:
     analysis. OutputError when the folder can't be written or the disk is full.
     """
     folder = Path(folder) / result.slide.id
-    prepare_folder(folder, last_file="scores.json")
+    prepare_folder(folder, last_file="scores.json", made_of_it=MADE_OF_RESULTS)
     fibre_rings, nucleus_rings = result.fibre_labels.outlines(), result.nucleus_labels.outlines()
     cluster_rings = cluster_outlines(nucleus_rings, result.nuclei["cluster_id"].to_numpy(), len(result.clusters))
     fibres, nuclei, clusters = (result.fibres, fibre_rings), (result.nuclei, nucleus_rings), (result.clusters, cluster_rings)

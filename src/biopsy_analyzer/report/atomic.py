@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -86,14 +86,17 @@ def check_writable(folder: Path) -> None:
         raise OutputError(f"can't write into {folder}: {error.strerror}. Choose another folder with -o") from error
 
 
-def prepare_folder(folder: Path, last_file: str) -> None:
+def prepare_folder(folder: Path, last_file: str, made_of_it: Sequence[str] = ()) -> None:
     """Make `folder`, sweep what a killed run left half written, and take away `last_file`, whose presence says that all are complete.
+
+    made_of_it  files that other commands made of the result that goes: they go, too
 
     OutputError if any of that is refused.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / last_file).unlink(missing_ok=True)
+        for name in (last_file, *made_of_it):
+            (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"can't use the folder {folder}: {error.strerror}. Choose another with -o") from error
     sweep(folder)
