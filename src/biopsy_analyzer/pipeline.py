@@ -19,7 +19,7 @@ from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.slide import Slide
 from biopsy_analyzer.tables import FIBRES, NUCLEI, typed
 from biopsy_analyzer.tissue.mask import Tissue, find_tissue, to_glass_um, within, without
-from biopsy_analyzer.tissue.quality import assess, cell_flags, cover_flags, damage_flags, hidden_parts, reference_flags, size_flags
+from biopsy_analyzer.tissue.quality import assess, cell_flags, cover_flags, damage_flags, reference_flags, size_flags
 from biopsy_analyzer.walk import Progress, cut_notes, find_section
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def analyze_slide(
         network.notes.clear()  # of the slide before
     whole = find_tissue(slide, settings.tissue)
     tissue = within(whole, region)
-    flags = assess(slide, tissue, settings.tissue)
+    flags, hidden = assess(slide, tissue, settings.tissue)
     picture = _picture(slide, tissue)
     stains = section_stains(picture.rgb, picture.grid, tissue)
     blank = not tissue.mask.any()
@@ -58,7 +58,6 @@ def analyze_slide(
     step("measure", 0, 1)
     where = found_fibres.labels.pixels, found_fibres.labels.grid
     nuclei = found_nuclei.table.join(assign_by_window(found_nuclei.table, *where))
-    hidden = hidden_parts(slide, tissue)
     area_mm2 = without(tissue, hidden.values())
     nuclei = classify_nuclei(nuclei, found_fibres.table, settings.classify)
     nuclei = mark_hidden_nuclei(nuclei, _under(hidden, tissue, nuclei))

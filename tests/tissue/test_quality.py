@@ -19,7 +19,6 @@ from biopsy_analyzer.tissue.quality import (
     check_stain,
     close_ups,
     cover_flags,
-    hidden_parts,
     od_hue,
     quality_flags,
     reference_flags,
@@ -134,7 +133,7 @@ def test_a_long_fold_hides_what_a_dense_fibre_does_not(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "folded.png"), rgb[..., ::-1])
     with open_slide(tmp_path / "folded.png", um_per_px=4.0) as slide:
         tissue = tissue_of(slide.read(slide.grid(4.0)), slide.grid(4.0), SETTINGS)
-        hidden = hidden_parts(slide, tissue)
+        _, hidden = assess(slide, tissue, SETTINGS)
     either = hidden["ink"] | hidden["a fold"]
     assert either[103:109, 50:230].all()
     assert not either[190:].any()
@@ -259,12 +258,12 @@ def test_real_picrosirius_red_is_refused(real_images: Path) -> None:
 def test_assess_reads_a_real_slide_and_sees_blur(real_images: Path, tmp_path: Path) -> None:
     with open_slide(real_images / "mdx_fields" / "field_01.tif", um_per_px=0.277) as slide:
         tissue = tissue_of(slide.read(slide.grid(4.0)), slide.grid(4.0), SETTINGS)
-        assert [flag.code for flag in assess(slide, tissue, SETTINGS)] == ["small-tissue"]
+        assert [flag.code for flag in assess(slide, tissue, SETTINGS)[0]] == ["small-tissue"]
         assert close_ups(slide, tissue, SETTINGS)[0][0].shape == (256, 256, 3)
         blurred = cv2.GaussianBlur(slide.read(slide.grid()), (0, 0), 2.5 / 0.277)
     cv2.imwrite(str(tmp_path / "blurred.png"), blurred[..., ::-1])
     with open_slide(tmp_path / "blurred.png", um_per_px=0.277) as slide:
-        small, blur = assess(slide, tissue, SETTINGS)
+        (small, blur), _ = assess(slide, tissue, SETTINGS)
         assert (small.code, small.boxes_um, blur.code) == ("small-tissue", (), "blur")
         fields = [tuple(grid.to_um(np.array([[0, 0], grid.shape])).ravel().round(1)) for _, grid in close_ups(slide, tissue, SETTINGS)]
         assert set(blur.boxes_um) == set(fields)
@@ -277,9 +276,9 @@ def test_a_very_large_raster_is_judged_coarser(tmp_path: Path, monkeypatch: pyte
     cv2.imwrite(str(path), rgb[..., ::-1])
     with open_slide(path, um_per_px=4.0) as slide:
         tissue = tissue_of(rgb, slide.grid(), SETTINGS)
-        fine, hidden = assess(slide, tissue, SETTINGS), hidden_parts(slide, tissue)["ink"]
+        fine, hidden = assess(slide, tissue, SETTINGS)
         monkeypatch.setattr(quality, "MOST_RASTER_PX", rgb.shape[0] * rgb.shape[1] // 3)
-        coarse, hidden_coarse = assess(slide, tissue, SETTINGS), hidden_parts(slide, tissue)["ink"]
+        coarse, hidden_coarse = assess(slide, tissue, SETTINGS)
     assert {flag.code for flag in coarse} == {flag.code for flag in fine} >= {"pen"}
-    assert hidden.shape == hidden_coarse.shape
-    assert (hidden != hidden_coarse).mean() < 0.03
+    assert hidden["ink"].shape == hidden_coarse["ink"].shape
+    assert (hidden["ink"] != hidden_coarse["ink"]).mean() < 0.03

@@ -45,12 +45,20 @@ class Flag:
     boxes_um: tuple[tuple[float, float, float, float], ...] = ()
 
 
-def assess(slide: Slide, tissue: Tissue, settings: TissueSettings) -> list[Flag]:
-    """Reads what is needed and returns the faults found; WrongStain if the section is not H&E."""
+def assess(slide: Slide, tissue: Tissue, settings: TissueSettings) -> tuple[list[Flag], dict[str, np.ndarray]]:
+    """Reads what is needed and returns the faults found, and what hides fibres, and where; WrongStain if the section is not H&E.
+
+    What hides: "ink", "a fold" -> bool (H, W) on `tissue.grid`; places at least HIDES_UM long, also if not reported; {} without tissue.
+    What is shorter may be a single dense fibre: a hypercontracted or hyaline one, which is to be judged.
+    """
     shots = close_ups(slide, tissue, settings)
-    rgb, coarse, _ = _raster(slide, tissue)
+    rgb, coarse, factor = _raster(slide, tissue)
     check_stain(rgb, coarse, settings, slide.file_name)
-    return quality_flags(rgb, coarse, settings, shots)
+    covers = find_covers(rgb, coarse)
+    height, width = tissue.mask.shape
+    long = {what: _long_pieces(mask, HIDES_UM / coarse.grid.um_per_px) for what, mask in covers.items()}
+    hidden = {what: mask.repeat(factor, axis=0).repeat(factor, axis=1)[:height, :width] for what, mask in long.items()}
+    return quality_flags(rgb, coarse, settings, shots, covers), hidden
 
 
 def _raster(slide: Slide, tissue: Tissue) -> tuple[np.ndarray, Tissue, int]:
@@ -64,21 +72,11 @@ def _raster(slide: Slide, tissue: Tissue) -> tuple[np.ndarray, Tissue, int]:
     return slide.read(grid), replace(tissue, mask=tissue.mask[np.ix_(rows, columns)], grid=grid), factor
 
 
-def hidden_parts(slide: Slide, tissue: Tissue) -> dict[str, np.ndarray]:
-    """What hides fibres, and where: "ink", "a fold" -> bool (H, W) on `tissue.grid`; places at least HIDES_UM long, also if not reported.
-
-    What is shorter may be a single dense fibre: a hypercontracted or hyaline one, which is to be judged.
-    """
-    if not tissue.area_mm2:
+def find_covers(rgb: np.ndarray, tissue: Tissue) -> dict[str, np.ndarray]:
+    """What lies over the tissue, "ink" and "a fold" -> bool (H, W), in RGB uint8 (H, W, 3) on `tissue.grid`; {} without tissue."""
+    if tissue.area_mm2 == 0:
         return {}
-    rgb, coarse, factor = _raster(slide, tissue)
     od = optical_density(rgb) - np.asarray(tissue.background_od, np.float32)
-    found = {what: _long_pieces(mask, HIDES_UM / coarse.grid.um_per_px) for what, mask in _covers(od, coarse).items()}
-    height, width = tissue.mask.shape
-    return {what: mask.repeat(factor, axis=0).repeat(factor, axis=1)[:height, :width] for what, mask in found.items()}
-
-
-def _covers(od: np.ndarray, tissue: Tissue) -> dict[str, np.ndarray]:
     ink = ink_mask(od, tissue)
     return {"ink": ink, "a fold": fold_mask(od, tissue) & ~ink}
 
@@ -226,18 +224,22 @@ def close_ups(slide: Slide, tissue: Tissue, settings: TissueSettings) -> list[tu
 
 
 def quality_flags(
-    rgb: np.ndarray, tissue: Tissue, settings: TissueSettings, close_ups: Sequence[tuple[np.ndarray, PixelGrid]] = ()
+    rgb: np.ndarray,
+    tissue: Tissue,
+    settings: TissueSettings,
+    close_ups: Sequence[tuple[np.ndarray, PixelGrid]] = (),
+    covers: dict[str, np.ndarray] | None = None,
 ) -> list[Flag]:
     """The faults of a section, none for a good one; only "no-tissue" where there is none.
 
-    rgb uint8 (H, W, 3) on `tissue.grid`; `close_ups` RGB fields within the tissue and their grids, for blur. Each measure has its
-    threshold in `settings`. Ink, folds and blurred fields say where they lie.
+    rgb uint8 (H, W, 3) on `tissue.grid`; `close_ups` RGB fields within the tissue and their grids, for blur; `covers` what
+    `find_covers` finds (None: found here). Each measure has its threshold in `settings`. Ink, folds and blurred fields say where they lie.
     """
     if tissue.area_mm2 == 0:
         return [Flag("no-tissue", 0.0, 0.0, "No tissue was found.")]
     od = optical_density(rgb) - np.asarray(tissue.background_od, np.float32)
     colours = stain_colours(rgb, tissue)
-    area, (ink, folds) = np.count_nonzero(tissue.mask), _covers(od, tissue).values()
+    area, (ink, folds) = np.count_nonzero(tissue.mask), (covers or find_covers(rgb, tissue)).values()
     found = [
         _below("small-tissue", tissue.area_mm2, settings.small_tissue_mm2, "mm2 of tissue; shares are uncertain."),
         _below("faded", float(np.median(od[tissue.mask].mean(axis=1))), settings.min_density, "OD in the middle; stain is faint."),
