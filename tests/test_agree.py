@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from biopsy_analyzer.agree import agreement, agreement_text, as_json, bland_altman, icc, kappa_of, read_ratings
+from biopsy_analyzer.agree import Estimate, agreement, agreement_text, as_json, bland_altman, icc, kappa_of, read_ratings
 from biopsy_analyzer.errors import UsageError
 
 SHROUT_FLEISS = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], dtype=float)
@@ -26,9 +26,22 @@ def test_icc_of_shrout_and_fleiss() -> None:
     assert found.ci95 == pytest.approx((0.019, 0.761), abs=0.001)  # R package psych on the same table
 
 
+def test_icc_is_that_of_an_analysis_of_variance() -> None:
+    """statsmodels' mean squares of the two-way model, put into Shrout & Fleiss' formula."""
+    from statsmodels.formula.api import ols
+    from statsmodels.stats.anova import anova_lm
+
+    values = np.random.default_rng(0).normal(5, 2, (7, 3)) + np.arange(7)[:, None]
+    slide, rater = (index.ravel() for index in np.indices(values.shape))
+    table = anova_lm(ols("value ~ C(slide) + C(rater)", pd.DataFrame({"value": values.ravel(), "slide": slide, "rater": rater})).fit())
+    between, raters, error = (table["mean_sq"][name] for name in ("C(slide)", "C(rater)", "Residual"))
+    assert icc(values).value == pytest.approx((between - error) / (between + 2 * error + 3 * (raters - error) / 7))
+
+
 def test_icc_where_there_is_nothing_to_tell() -> None:
     assert icc(np.ones((5, 2))).value is None
     assert icc(SHROUT_FLEISS[:1]).value is None
+    assert icc(np.array([[1.0, 5.0]] * 3)).value is None  # every slide the same to each rater
     same = icc(np.repeat(np.arange(5.0)[:, None], 2, axis=1))
     assert (same.value, same.ci95) == (pytest.approx(1), None)
 
@@ -60,6 +73,17 @@ def test_weighted_kappa_is_scikit_learn_s() -> None:
         cohen_kappa_score(one, other, weights="quadratic", labels=[0, 1, 2, 3])
     )
     assert kappa_of(np.ones(5), np.ones(5), weighted=True).value is None
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("other", [[2.0, 2.0, 2.0], [1.0, 2.0, 1.0]])
+def test_who_always_says_the_same_agrees_by_chance(other: list[float], weighted: bool) -> None:
+    assert kappa_of(np.ones(3), np.array(other), weighted) == Estimate(0.0, None)
+
+
+def test_remarks_are_no_classes() -> None:
+    remarks = np.array([f"remark {i}" for i in range(60)])
+    assert kappa_of(remarks, remarks, weighted=False).value is None
 
 
 def test_few_numbers_far_apart_need_no_table_of_all_between() -> None:
@@ -113,6 +137,9 @@ def test_three_raters_are_three_pairs() -> None:
         (ratings(a={"x": [1, 2]}), "one rater only"),
         (ratings(a={"x": [1]}, b={"y": [1]}), "no item was rated by two raters"),
         (pd.concat([ratings(a={"x": [1]}), ratings(a={"x": [2]}, b={"x": [1]})]), "a rates x of s0 twice"),
+        (ratings(a={"x": [1, 2]}, b={"x": [1, "about 2"]}), "b rates x of s1 'about 2', other ratings of it are numbers"),
+        (ratings(a={"x": [1, 2]}, b={"x": [1, "nan"]}), "b rates x of s1 'nan', other ratings"),
+        (ratings(a={"x": [1, 1e308]}, b={"x": [1, 2]}), r"a rates x of s1 '1e\+308', .*numbers to 1e\+09 are wanted"),
     ],
 )
 def test_what_cannot_be_compared_is_said(table: pd.DataFrame, told: str) -> None:
@@ -125,13 +152,20 @@ def test_files_are_read_or_refused(tmp_path) -> None:
     path.write_text("slide_id,item,value\ns1,x,1\ns2,x,\n")
     assert read_ratings(path)["rater"].tolist() == ["ann"]
     for content, told in (
-        ("a,b\n1,2\n", "no column slide_id, item, value"),
+        ("a,b\n1,2\n", "its first line lacks slide_id, item, value, found a, b"),
         ("slide_id,item,value\n", "no rating in it"),
-        ("", "can't be read"),
+        ("", "its first line lacks slide_id, item, value, found nothing"),
+        ("slide_id,item,value\ns1,x,1,2\n", r"ann\.csv, line 2: 4 cells where the first line has 3"),
+        ("slide_id,item,value\ns1,x\n", "line 2: 2 cells"),
+        ("slide_id,item,value,value\ns1,x,1,2\n", "two columns 'value'"),
+        ("slide_id,item,value\n,x,1\n", "line 2: no slide_id for the value '1'"),
+        ("slide_id,item,value\ns1,x,1\ns1,x,1\n", "ann rates x of s1 twice"),
     ):
         path.write_text(content)
         with pytest.raises(UsageError, match=told):
             read_ratings(path)
+    path.write_bytes("slide_id;item;value;note\ns1;x;2;,\n".encode("utf-16"))
+    assert read_ratings(path)["value"].tolist() == ["2"]
     path.write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(UsageError, match=r"ann\.csv"):
         read_ratings(path)

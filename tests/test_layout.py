@@ -10,7 +10,20 @@ import pytest
 import biopsy_analyzer
 
 SOURCE = Path(biopsy_analyzer.__file__).parent
-ORDER = ["errors", "versions", "escaping", "samples", "terminal", "grid", "settings", "settings_file", "tables", "slide", "stain"]
+ORDER = [
+    "errors",
+    "versions",
+    "escaping",
+    "csv_rows",
+    "samples",
+    "terminal",
+    "grid",
+    "settings",
+    "settings_file",
+    "tables",
+    "slide",
+    "stain",
+]
 ORDER += ["tissue", "canvas"]
 ORDER += ["segment", "measure", "classify", "clusters", "score", "agree", "report", "rescore", "corrections", "feed", "objects"]
 ORDER += ["collection", "models", "walk", "pipeline", "batch", "doctor", "cli", "__main__"]

@@ -1,6 +1,6 @@
 """Agreement between raters, people or machine: ICC(2,1), weighted kappa, Bland-Altman, each with its 95 % interval.
 
-Mean squares, kappas and their errors come from statsmodels. Formulas: ICC and its interval Shrout & Fleiss 1979, kappa's interval
+Kappas and their errors come from statsmodels. Formulas: ICC and its interval Shrout & Fleiss 1979, kappa's interval
 Fleiss, Cohen & Everitt 1969, limits of agreement and theirs Bland & Altman 1986, 1999. Held against their worked examples in tests.
 """
 
@@ -14,13 +14,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from biopsy_analyzer.csv_rows import read_rows
 from biopsy_analyzer.errors import UsageError
 
 COLUMNS = ("rater", "slide_id", "item", "value")
 HUMAN_BAR = 0.863
 """ICC of 11 trained experts on an overall visual scale (PubMed 17907237)."""
 
+MOST = 1e9
+"""Numbers beyond it are no ratings, and their squares no numbers."""
+
 FEW_SLIDES = 10  # below it no figure is set beside the experts'. Prior
+MOST_WORDS = 50  # more different words are no classes, but remarks
 MOST_GRADES = 6  # whole numbers with at most so many different values are grades, and get a weighted kappa
 
 
@@ -59,21 +64,19 @@ class ItemAgreement:
 def read_ratings(path: Path) -> pd.DataFrame:
     """Ratings in long form from a CSV with the columns slide_id, item, value, and rater (else the file's name is the rater).
 
-    UsageError: no file, no CSV, a column missing, nothing in it, or one rater rates an item of a slide twice.
+    Other columns are passed over, and so are rows without a value: not rated. UsageError: what `read_rows` refuses, a column missing,
+    nothing in it, a row without slide, item or rater, or one rater rates an item of a slide twice.
     """
     path = Path(path)
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise UsageError(f"{path}: can't be read as CSV ({error}); wanted the columns {', '.join(COLUMNS)}") from error
-    table = table if "rater" in table else table.assign(rater=path.stem)
-    missing = [name for name in COLUMNS if name not in table]
-    if missing:
-        raise UsageError(f"{path}: no column {', '.join(missing)} (found {', '.join(table.columns)}); wanted {', '.join(COLUMNS)}")
-    table = table[list(COLUMNS)][table["value"].str.strip() != ""]
-    if not len(table):
-        raise UsageError(f"{path}: no rating in it; wanted rows with the columns {', '.join(COLUMNS)}")
-    return _once(table, str(path))
+    wanted = f"Wanted is a CSV with the columns {', '.join(COLUMNS)}"
+    _, rows = read_rows(path, COLUMNS[1:], wanted)
+    rated = [(where, {"rater": path.stem, **row}) for where, row in rows if row["value"]]
+    if not rated:
+        raise UsageError(f"{path}: no rating in it; rows with a value are wanted. {wanted}")
+    for where, row in rated:
+        if empty := [name for name in COLUMNS if not row[name]]:
+            raise UsageError(f"{where}: no {', '.join(empty)} for the value {row['value'][:60]!r}. Fill it in, or leave the value empty")
+    return _once(pd.DataFrame([row for _, row in rated], columns=list(COLUMNS), dtype=str), str(path))
 
 
 def agreement(ratings: pd.DataFrame) -> list[ItemAgreement]:
@@ -103,13 +106,24 @@ def _once(table: pd.DataFrame, where: str) -> pd.DataFrame:
 def _item(item: str, ratings: pd.DataFrame) -> ItemAgreement:
     wide = ratings.pivot(index="slide_id", columns="rater", values="value")
     complete = wide.dropna()
-    numbers = complete.apply(pd.to_numeric, errors="coerce")
-    numeric = bool(len(complete)) and np.isfinite(numbers.to_numpy(dtype=float)).all()
+    numbers = _numbers(item, ratings).reindex(index=complete.index, columns=complete.columns)
+    numeric = bool(len(complete)) and bool(numbers.notna().all(axis=None))
     values = numbers if numeric else complete
     raters = tuple(str(name) for name in wide.columns)
     icc21 = icc(values.to_numpy(dtype=float)) if numeric else None
     pairs = tuple(_pair((a, b), values[a].to_numpy(), values[b].to_numpy(), bool(numeric)) for a, b in combinations(raters, 2))
     return ItemAgreement(item, raters, len(complete), len(wide) - len(complete), icc21, pairs)
+
+
+def _numbers(item: str, ratings: pd.DataFrame) -> pd.DataFrame:
+    """The values of an item as numbers, (slides, raters); all NaN where they are words. UsageError for both mixed, or beyond +-MOST."""
+    found = pd.to_numeric(ratings["value"], errors="coerce").astype(float)
+    usable = found.abs() <= MOST  # not for NaN and infinity
+    if usable.any() and not usable.all():
+        rater, slide, value = ratings[~usable].iloc[0][["rater", "slide_id", "value"]]
+        told = f"{rater} rates {item} of {slide} {value[:60]!r}, other ratings of it are numbers"
+        raise UsageError(f"{told}; numbers to {MOST:g} are wanted. Correct it, or leave it empty")
+    return ratings.assign(value=found.where(usable)).pivot(index="slide_id", columns="rater", values="value")
 
 
 def _pair(raters: tuple[str, str], one: np.ndarray, other: np.ndarray, numeric: bool) -> Pair:
@@ -122,19 +136,19 @@ def _pair(raters: tuple[str, str], one: np.ndarray, other: np.ndarray, numeric: 
 def icc(values: np.ndarray) -> Estimate:
     """ICC(2,1): two-way random effects, absolute agreement, single rating; values (slides, raters), complete.
 
-    Null for fewer than 2 slides or where all ratings are one number.
+    Null for fewer than 2 slides or where no rater tells one slide from another.
     """
     from scipy.stats import f
-    from statsmodels.formula.api import ols
-    from statsmodels.stats.anova import anova_lm
 
     n, k = values.shape
     if n < 2 or k < 2 or np.ptp(values) == 0:
         return Estimate(None, None)
-    slide, rater = (index.ravel() for index in np.indices(values.shape))
-    data = pd.DataFrame({"value": values.ravel(), "slide": slide, "rater": rater})
-    table = anova_lm(ols("value ~ C(slide) + C(rater)", data).fit())
-    between, raters, error = (float(table["mean_sq"][name]) for name in ("C(slide)", "C(rater)", "Residual"))
+    of_slides, of_raters, mean = values.mean(axis=1, keepdims=True), values.mean(axis=0, keepdims=True), values.mean()
+    between = float(k * ((of_slides - mean) ** 2).sum() / (n - 1))
+    raters = float(n * ((of_raters - mean) ** 2).sum() / (k - 1))
+    error = float(((values - of_slides - of_raters + mean) ** 2).sum() / ((n - 1) * (k - 1)))
+    if max(between, error) <= 1e-12 * raters:  # every slide is the same to each of them
+        return Estimate(None, None)
     whole = between + (k - 1) * error + k * (raters - error) / n
     if not np.isfinite(whole) or whole <= 1e-12 * max(between, raters, error):  # two slides, two raters, each the other's opposite
         return Estimate(None, None)
@@ -152,12 +166,17 @@ def icc(values: np.ndarray) -> Estimate:
 
 
 def kappa_of(one: np.ndarray, other: np.ndarray, weighted: bool) -> Estimate:
-    """Cohen's kappa of two raters, weighted quadratically by the grades' distance or not; null where both always give one same value."""
+    """Cohen's kappa of two raters, weighted quadratically by the grades' distance or not.
+
+    Null where both always give one same value, or more than MOST_WORDS different ones; 0 without an interval where one of them always gives the same: chance explains it all.
+    """
     from statsmodels.stats.inter_rater import cohens_kappa
 
     classes = np.union1d(one, other)
-    if len(classes) < 2:
+    if not 2 <= len(classes) <= MOST_WORDS:
         return Estimate(None, None)
+    if min(len(np.unique(one)), len(np.unique(other))) < 2:
+        return Estimate(0.0, None)
     table = np.zeros((len(classes), len(classes)))
     np.add.at(table, (np.searchsorted(classes, one), np.searchsorted(classes, other)), 1)
     weights: dict[str, Any] = {"weights": classes, "wt": "quadratic"} if weighted else {}  # by value: grades nobody gave count as steps

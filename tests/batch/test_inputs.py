@@ -118,10 +118,10 @@ def test_a_manifest_says_case_pixel_size_and_sum() -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", "lacks the column path"),
-        ("file,case_id\na.svs,1\n", "lacks the column path, found file, case_id. The columns are path, case_id"),
+        ("", "lacks path"),
+        ("file,case_id\na.svs,1\n", "lacks path, found file, case_id. The manifest is a CSV with the columns path, case_id"),
         ("path,caseid\na.svs,1\n", "unknown column 'caseid'. Is 'case_id' meant"),
-        ("path,colour\na.svs,1\n", "unknown column 'colour'. The columns are path"),
+        ("path,colour\na.svs,1\n", "unknown column 'colour'. The manifest is a CSV with"),
         ("path,case_id\na.svs\n", "line 2: 1 cells where the first line has 2"),
         ("path\na.svs,b\n", "line 2: 2 cells where the first line has 1"),
         ("path;um_per_px\na.svs,0.5\n", "line 2: 1 cells where the first line has 2"),
@@ -186,7 +186,7 @@ def test_what_a_manifest_says_of_an_input_holds() -> None:
 
 
 def test_a_missing_manifest() -> None:
-    with pytest.raises(UsageError, match=r"list\.csv: the manifest can't be read"):
+    with pytest.raises(UsageError, match=r"list\.csv: can't be read"):
         ids(manifest="list.csv")
 
 
