@@ -132,7 +132,7 @@ class ScoreSettings(_Group):
     )
     bootstrap_rounds: int = Field(1000, ge=100, le=100_000, description="Rounds of the block bootstrap.")
     seed: int = Field(0, ge=0, le=2**31, description="Seed of the bootstrap.")
-    active: float = Field(0.25, gt=0, lt=1, description="Value above which an axis counts as active in the pattern. Prior.")
+    active: float = Field(0.25, gt=0, lt=1, description="Value of an axis below which the pattern's reasons call it little. Prior.")
     necrosis_floor: float = Field(
         0.03,
         ge=0,

@@ -8,6 +8,7 @@ import pytest
 
 from biopsy_analyzer.score import score
 from biopsy_analyzer.score.model import Scores, Spread
+from biopsy_analyzer.score.pattern import LABELS, find_pattern, pattern_codes
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.tables import CLUSTERS, empty
 
@@ -73,7 +74,8 @@ def test_intervals_hold_their_values(fibres_of, nuclei_of):
         (1, 400, "inflammation-predominant"),
         (60, 400, "mixed"),
         (0, 3, "inactive"),
-        (5, 0, "indeterminate"),
+        (3, 0, "inactive"),
+        (9, 0, "indeterminate"),
     ],
 )
 def test_patterns(fibres_of, nuclei_of, dead, cells, label):
@@ -90,20 +92,45 @@ def test_patterns(fibres_of, nuclei_of, dead, cells, label):
 @pytest.mark.parametrize(
     ("dead", "cells", "told"),
     [
-        (8, 0, "necrosis is not above what false calls alone may give (3% of fibres)"),
-        (0, 120, "inflammation is not above what false calls alone may give (100 cells per mm2)"),
-        (12, 70, "inflammation is not above what false calls alone may give (100 cells per mm2)"),  # would be mixed
+        (12, 70, "inflammation is not above what false calls alone may give (100 cells per mm2)"),
+        (8, 170, "necrosis is not above what false calls alone may give (3% of fibres)"),
     ],
 )
 def test_what_false_calls_may_give_is_no_pattern(fibres_of, nuclei_of, dead, cells, told):
-    """300 fibres and `cells` lymphocytes in 1.5 mm2: active by value, but no more than false calls make of healthy muscle."""
+    """300 fibres and `cells` lymphocytes in 1.5 mm2 would be mixed, but one side is no more than false calls make of healthy muscle."""
     at = np.random.default_rng(1).uniform(0, 1260, (cells, 2))
     nuclei = nuclei_of(["lymphocyte"] * cells, y_um=at[:, 0], x_um=at[:, 1])
     fibres = fibres_of(["necrotic"] * dead + ["normal"] * (300 - dead))
     found = score(fibres, nuclei, NO_CLUSTERS, 1.5, SETTINGS, nuclei_assessed=True)
-    assert max(found.scores.necrosis.value, found.scores.inflammation.value) > SETTINGS.score.active
     assert found.pattern.label == "indeterminate"
     assert told in found.pattern.reasons
+
+
+def test_the_patterns_that_fit_are_named_the_likeliest_first():
+    """100 rounds by hand; floors are 0.375 of necrosis and 0.5 of inflammation."""
+    draws = np.repeat([[0.1, 0.1], [0.8, 0.1], [0.8, 0.7], [0.1, 0.8]], [4, 60, 31, 5], axis=0)
+    found = find_pattern(0.8, 0.1, draws, SETTINGS.score, ("a fact",))
+    assert (found.label, found.support) == ("indeterminate", pytest.approx(0.6))
+    assert found.fits == ("necrosis-predominant", "mixed", "inflammation-predominant")
+    assert found.reasons[0] == "not settled: necrosis-predominant or mixed or inflammation-predominant fit this section"
+    assert find_pattern(0.8, 0.1, draws[:64], SETTINGS.score, ()).fits == ("necrosis-predominant", "inactive")
+    assert find_pattern(0.8, 0.1, draws, SETTINGS.score, (), ("one field",)).fits == ()
+
+
+@pytest.mark.parametrize(
+    ("necrosis", "inflammation", "label"),
+    [
+        (0.375, 0.5, "inactive"),  # at the floors, 3 % of fibres and 100 cells per mm2
+        (0.376, 0.0, "necrosis-predominant"),
+        (0.0, 0.501, "inflammation-predominant"),
+        (0.7, 0.51, "mixed"),
+        (0.76, 0.55, "necrosis-predominant"),
+        (0.376, 0.51, "mixed"),
+    ],
+)
+def test_the_rule_by_hand(necrosis, inflammation, label):
+    values = np.array([necrosis]), np.array([inflammation])
+    assert LABELS[pattern_codes(*values, SETTINGS.score)[0]] == label
 
 
 def test_the_floor_of_necrosis_covers_the_shipped_models_false_calls():

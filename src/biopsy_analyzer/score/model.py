@@ -105,6 +105,10 @@ class Pattern(_Part):
 
     label: Pattern_
     support: Share | None = Field(description="share of bootstrap rounds that give the pattern of the values; null without scores")
+    fits: tuple[Pattern_, ...] = Field(
+        default=(),
+        description="patterns of at least a twentieth of the rounds, the likeliest first; empty where something forbids a pattern",
+    )
     reasons: tuple[str, ...]
 
 

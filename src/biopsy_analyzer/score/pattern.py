@@ -9,20 +9,16 @@ from biopsy_analyzer.score.model import Pattern, Pattern_
 from biopsy_analyzer.settings import ScoreSettings
 
 LABELS: tuple[Pattern_, ...] = ("inactive", "necrosis-predominant", "inflammation-predominant", "mixed", "indeterminate")
-INACTIVE, NECROSIS, INFLAMMATION, MIXED, FALSE_CALLS = range(5)
+INACTIVE, NECROSIS, INFLAMMATION, MIXED = range(4)
+FITS = 0.05  # share of the rounds from which a pattern is said to fit: what one round in twenty gives is not ruled out. Convention
 
 
 def pattern_codes(necrosis: np.ndarray, inflammation: np.ndarray, settings: ScoreSettings) -> np.ndarray:
-    """Index into LABELS for each pair of axis values: inactive below `active` on both, else by the balance against the margin.
-
-    FALSE_CALLS where a side that the pattern names is not above its floor.
-    """
+    """Index into LABELS for each pair of axis values: inactive where neither is above its floor, else by the balance against the margin."""
     balance = necrosis - inflammation
-    active = (necrosis >= settings.active) | (inflammation >= settings.active)
     code = np.where(balance >= settings.balance_margin, NECROSIS, np.where(balance <= -settings.balance_margin, INFLAMMATION, MIXED))
     above_necrosis, above_inflammation = above_floors(necrosis, inflammation, settings)
-    named = ((code == INFLAMMATION) | above_necrosis) & ((code == NECROSIS) | above_inflammation)
-    return np.where(~active, INACTIVE, np.where(named, code, FALSE_CALLS))
+    return np.where(above_necrosis | above_inflammation, code, INACTIVE)
 
 
 def above_floors(necrosis: np.ndarray, inflammation: np.ndarray, settings: ScoreSettings) -> tuple[np.ndarray, np.ndarray]:
@@ -42,19 +38,25 @@ def find_pattern(
     """
     values = np.array(necrosis), np.array(inflammation)
     code = int(pattern_codes(*values, settings))
-    codes = pattern_codes(draws[:, 0], draws[:, 1], settings)
-    support = float(np.mean(codes == code)) if len(codes) else 0.0
-    found = "none of them clearly" if code == FALSE_CALLS else LABELS[code]
-    balance = f"balance {necrosis - inflammation:+.2f}; by the numbers alone {found}, as in {support:.0%} of resampled sections"
-    if code == FALSE_CALLS:
-        floors = f"{settings.necrosis_floor:.0%} of fibres", f"{settings.inflammation_floor_per_mm2:g} cells per mm2"
-        sides = zip(("necrosis", "inflammation"), above_floors(*values, settings), floors, strict=True)
-        doubts += tuple(f"{side} is not above what false calls alone may give ({floor})" for side, above, floor in sides if not above)
-    elif support < settings.min_support:
-        others = [LABELS[i] for i in range(FALSE_CALLS) if i != code and np.mean(codes == i) > 0.05]
-        doubts += (f"not settled: {' or '.join([LABELS[code], *others])} fit this section",)
+    shares = np.bincount(pattern_codes(draws[:, 0], draws[:, 1], settings), minlength=4) / max(len(draws), 1)
+    support = float(shares[code])
+    fits = () if doubts else tuple(LABELS[i] for i in np.argsort(-shares, kind="stable") if shares[i] >= FITS)
+    balance = f"balance {necrosis - inflammation:+.2f}; by the numbers alone {LABELS[code]}, as in {support:.0%} of resampled sections"
+    doubts += _false_calls(code, *values, settings)
+    if support < settings.min_support:
+        doubts += (f"not settled: {' or '.join(fits or (LABELS[code],))} fit this section",)
     if doubts:
-        return Pattern(label="indeterminate", support=support, reasons=(*doubts, *facts, balance))
+        return Pattern(label="indeterminate", support=support, fits=fits, reasons=(*doubts, *facts, balance))
     little = (f"inflammation below {settings.active:g}: little",) if code == NECROSIS and inflammation < settings.active else ()
     few = ("calls so few may all be false",) if code == INACTIVE and max(necrosis, inflammation) > 0 else ()
-    return Pattern(label=LABELS[code], support=support, reasons=(*facts, *little, *few, balance))
+    return Pattern(label=LABELS[code], support=support, fits=fits, reasons=(*facts, *little, *few, balance))
+
+
+def _false_calls(code: int, necrosis: np.ndarray, inflammation: np.ndarray, settings: ScoreSettings) -> tuple[str, ...]:
+    """A sentence for each side that the pattern names and that is not above its floor."""
+    floors = f"{settings.necrosis_floor:.0%} of fibres", f"{settings.inflammation_floor_per_mm2:g} cells per mm2"
+    named = code in (NECROSIS, MIXED), code in (INFLAMMATION, MIXED)
+    sides = zip(("necrosis", "inflammation"), named, above_floors(necrosis, inflammation, settings), floors, strict=True)
+    return tuple(
+        f"{side} is not above what false calls alone may give ({floor})" for side, told, above, floor in sides if told and not above
+    )

@@ -11,7 +11,7 @@ PATTERNS = {
     "necrosis-predominant": ("Necrosis-predominant", "Damaged fibres outweigh the inflammation."),
     "inflammation-predominant": ("Inflammation-predominant", "Inflammation outweighs the damaged fibres."),
     "mixed": ("Mixed", "Necrosis and inflammation together; neither outweighs the other."),
-    "inactive": ("Inactive", "Neither necrosis nor inflammation reaches the level that counts as active."),
+    "inactive": ("Inactive", "Neither necrosis nor inflammation is above what false calls alone may give."),
     "indeterminate": ("Indeterminate", "This section does not settle the pattern."),
 }
 CLASSES = {
