@@ -63,15 +63,21 @@ def told_types(nuclei: pd.DataFrame, settings: Settings) -> pd.Series:
     return nuclei["type"].mask(muscle & deep, "internal").mask(muscle & ~deep, "myonucleus")
 
 
-def settle_counts(book: Book, owners_before: np.ndarray) -> None:
-    """Count anew the nuclei of fibres that changed, or that touched nuclei lay in before (`owners_before`) or lie in now."""
-    nuclei, fibres = book.tables["nuclei"], book.tables["fibres"]
-    now = nuclei["fibre_id"].reindex(list(book.touched.nuclei)).dropna().astype(int)
-    ids = (book.touched.fibres | {int(i) for i in owners_before} | set(now)) & set(fibres.index)
-    if ids:
-        rows = fibres.loc[sorted(ids)]
-        counted = count_nuclei(rows, nuclei[nuclei["fibre_id"].isin(ids)])
-        book.put("fibres", counted.set_index(rows.index))
+def settle_counts(book: Book, owner_before: pd.Series) -> None:
+    """Count anew the nuclei of fibres that changed, or that touched nuclei lie in or lay in before (`owner_before`, by nucleus id)."""
+    nuclei = book.tables["nuclei"]
+    at, known = book.places("nuclei", book.touched.nuclei)
+    index, touched = owner_before.index.to_numpy(), np.fromiter(book.touched.nuclei, np.int64)
+    owners = owner_before.to_numpy()[np.isin(index, touched)] if len(touched) else np.empty(0, np.int32)
+    ids = book.touched.fibres.union(owners.tolist(), nuclei["fibre_id"].to_numpy()[at[known]].tolist())
+    at, known = book.places("fibres", sorted(ids))
+    rows = book.tables["fibres"].iloc[at[known]]
+    if len(rows):
+        owner = nuclei["fibre_id"].to_numpy()
+        inside = np.zeros(max(int(owner.max(initial=0)), int(rows.index[-1])) + 1, bool)
+        inside[rows.index] = True
+        counted = count_nuclei(rows, nuclei.loc[inside[owner], ["fibre_id", "depth_um", "type", "area_um2"]])
+        book.put("fibres", counted)
 
 
 class Following:
@@ -109,7 +115,7 @@ class Following:
 
     def _update_distances(self, book: Book, rows: list[pd.DataFrame]) -> None:
         nuclei = book.tables["nuclei"]
-        near = _nearer_than(nuclei, self.distance[nuclei.index], rows) | nuclei.index.isin(book.touched.nuclei)
+        near = _nearer_than(nuclei, self.distance[nuclei.index.to_numpy()], rows) | book.among("nuclei", book.touched.nuclei)
         chosen = nuclei[near]
         border, _ = self._border_near(book, chosen, None)
         if len(chosen):

@@ -86,13 +86,19 @@ class Corrections:
 
     @property
     def fibres(self) -> pd.DataFrame:
-        return self._book.tables["fibres"].reset_index(drop=True)
+        return self._tables["fibres"]
 
     @property
     def nuclei(self) -> pd.DataFrame:
-        table, following = self._book.tables["nuclei"], self._following
-        derived = {"necrosis_distance_um": following.distance[table.index], "cluster_id": following.cluster[table.index]}
-        return table.assign(**derived).reset_index(drop=True)
+        return self._tables["nuclei"]
+
+    @cached_property
+    def _tables(self) -> dict[str, pd.DataFrame]:
+        """As the analysis would give them; forgotten with every edit."""
+        fibres, nuclei = self._book.tables["fibres"], self._book.tables["nuclei"]
+        ids, following = nuclei.index.to_numpy(), self._following
+        derived = {"necrosis_distance_um": following.distance[ids], "cluster_id": following.cluster[ids]}
+        return {"fibres": fibres.reset_index(drop=True), "nuclei": nuclei.assign(**derived).reset_index(drop=True)}
 
     @property
     def clusters(self) -> pd.DataFrame:
@@ -211,14 +217,14 @@ class Corrections:
 
     def _apply(self, edit: dict[str, Any]) -> tuple[str, list[tuple]]:
         """Do an edit and what follows for nuclei and counts; on an error the book is as before."""
-        before = self._book.tables["nuclei"]
+        owner_before = self._book.tables["nuclei"]["fibre_id"]
         self._book.begin()
         try:
             text = EDITS[edit["edit"]](self._desk, edit)
             if self._book.touched.boxes["fibres"]:
                 settle_nuclei(self._book, self._settings)
             if self._nuclei_assessed and (self._book.touched.nuclei or self._book.touched.boxes["fibres"]):
-                settle_counts(self._book, before["fibre_id"].reindex(list(self._book.touched.nuclei)).dropna().to_numpy())
+                settle_counts(self._book, owner_before)
         except Exception:
             self._book.revert(self._book.finish())
             raise
@@ -227,6 +233,7 @@ class Corrections:
     def _changed(self, text: str) -> Change:
         self._following.update(self._book)
         self._scores = None
+        self.__dict__.pop("_tables", None)
         touched = self._book.touched
         boxes = {kind: [_box_um(self.labels[kind].grid, box) for box in found] for kind, found in touched.boxes.items()}
         return Change(text, tuple(sorted(touched.fibres)), tuple(sorted(touched.nuclei)), boxes)

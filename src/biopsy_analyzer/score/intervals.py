@@ -17,6 +17,7 @@ from scipy.special import betaincinv, gammaincinv
 from scipy.stats import norm, t
 
 from biopsy_analyzer.score.axes import Observed
+from biopsy_analyzer.score.remember import remember_last
 from biopsy_analyzer.settings import ScoreSettings
 
 OCCUPIED_UM = 25.0  # raster on which a block's share of tissue is estimated
@@ -120,13 +121,7 @@ def resample(blocks: Blocks, settings: ScoreSettings) -> Resampled:
 
 def block_sums(seen: Observed, tissue_area_mm2: float, settings: ScoreSettings) -> Blocks:
     """What lies in each square block that holds an object; depends on neither the order of rows nor rotation by 90 degrees or mirroring."""
-    positions = np.concatenate([seen.fibre_yx, seen.nucleus_yx])
-    middle = (positions.min(axis=0) + positions.max(axis=0)) / 2  # blocks are laid from the middle: a mirrored section has the same ones
-    tissue_yx = occupied(positions, middle)
-    area_um2 = len(tissue_yx) * OCCUPIED_UM**2
-    # 1e-6: the outermost objects must not lie on a line between blocks, where rounding decides
-    edge = min(settings.block_um, np.sqrt(area_um2 / settings.min_blocks)) * (1 + 1e-6)
-    of_fibre, of_nucleus, of_tissue, n = _number(middle, edge, seen.fibre_yx, seen.nucleus_yx, tissue_yx)
+    of_fibre, of_nucleus, of_tissue, n = _laid(seen.fibre_yx, seen.nucleus_yx, settings.block_um, settings.min_blocks)
     columns: dict[str, np.ndarray] = {}
     doubts: dict[str, np.ndarray] = {}
     for of, values in ((of_fibre, seen.fibres), (of_nucleus, seen.nuclei)):
@@ -139,6 +134,18 @@ def block_sums(seen: Observed, tissue_area_mm2: float, settings: ScoreSettings) 
     sums, variance = (np.column_stack([table[name] for name in names]) for table in (columns, doubts))
     order = np.lexsort(np.column_stack([sums, variance]).round(9).T)  # by content: the same draws whichever way the section lies
     return Blocks(names, sums[order], variance[order])
+
+
+@remember_last
+def _laid(fibre_yx: np.ndarray, nucleus_yx: np.ndarray, block_um: float, min_blocks: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """The block of each fibre, nucleus and square of tissue, and how many blocks there are."""
+    positions = np.concatenate([fibre_yx, nucleus_yx])
+    middle = (positions.min(axis=0) + positions.max(axis=0)) / 2  # blocks are laid from the middle: a mirrored section has the same ones
+    tissue_yx = occupied(positions, middle)
+    area_um2 = len(tissue_yx) * OCCUPIED_UM**2
+    # 1e-6: the outermost objects must not lie on a line between blocks, where rounding decides
+    edge = min(block_um, np.sqrt(area_um2 / min_blocks)) * (1 + 1e-6)
+    return _number(middle, edge, fibre_yx, nucleus_yx, tissue_yx)
 
 
 def _number(middle: np.ndarray, edge: float, *positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:

@@ -16,6 +16,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from biopsy_analyzer.score.remember import remember_last
 from biopsy_analyzer.settings import SpaceSettings
 
 
@@ -37,22 +38,30 @@ def find_places(fibres: pd.DataFrame, nuclei: pd.DataFrame, settings: SpaceSetti
     yx, nucleus_yx = fibres[["y_um", "x_um"]].to_numpy(), nuclei[["y_um", "x_um"]].to_numpy()
     if not len(fibres):
         return no_places(fibres, nuclei)
-    radius = np.sqrt(fibres["area_um2"].to_numpy() / np.pi)
+    border, gap, fascicles, middle, half = _compartments(yx, fibres["area_um2"].to_numpy(), settings)
+    if not gap.any():
+        return no_places(fibres, nuclei)
+    return Places(border, _under(gap, (nucleus_yx - middle) / settings.raster_um + half), fascicles)
+
+
+@remember_last
+def _compartments(
+    yx: np.ndarray, area_um2: np.ndarray, settings: SpaceSettings
+) -> tuple[np.ndarray, np.ndarray, int, np.ndarray, np.ndarray]:
+    """Fibres at fascicle borders (n,) bool, perimysium (H, W) bool, how many fascicles; the raster's middle in um and px."""
+    radius = np.sqrt(area_um2 / np.pi)
     middle = (yx.min(axis=0) + yx.max(axis=0)) / 2  # from the middle, so that a mirrored section has the same raster
     half = np.ceil(((yx.max(axis=0) - yx.min(axis=0)) / 2 + settings.tissue_um + radius.max()) / settings.raster_um).astype(int) + 1
     shape = (int(2 * half[0]), int(2 * half[1]))
-
-    def to_px(positions: np.ndarray) -> np.ndarray:
-        return (positions - middle) / settings.raster_um + half
-
-    covered = discs(to_px(yx), radius / settings.raster_um, shape)
-    gap, inside = _perimysium(covered, np.median(fibres["area_um2"]), settings)
+    yx_px = (yx - middle) / settings.raster_um + half
+    covered = discs(yx_px, radius / settings.raster_um, shape)
+    gap, inside = _perimysium(covered, np.median(area_um2), settings)
     if not gap.any():
-        return no_places(fibres, nuclei)
+        return np.zeros(len(yx), bool), gap, 0, middle, half
     to_gap = cv2.distanceTransform((~gap).astype(np.uint8), cv2.DIST_L2, 3) * settings.raster_um
-    at = np.clip(np.floor(to_px(yx)).astype(int), 0, np.array(shape) - 1)
+    at = np.clip(np.floor(yx_px).astype(int), 0, np.array(shape) - 1)
     border = to_gap[at[:, 0], at[:, 1]] - radius <= settings.border_um
-    return Places(border, _under(gap, to_px(nucleus_yx)), _count_fascicles(inside, at))
+    return border, gap, _count_fascicles(inside, at), middle, half
 
 
 def no_places(fibres: pd.DataFrame, nuclei: pd.DataFrame) -> Places:
@@ -62,20 +71,25 @@ def no_places(fibres: pd.DataFrame, nuclei: pd.DataFrame) -> Places:
 
 def neighbours(fibres: pd.DataFrame, settings: SpaceSettings) -> np.ndarray:
     """Pairs (k, 2) of rows whose equal-area discs come within `neighbour_um` of each other."""
-    yx, radius = fibres[["y_um", "x_um"]].to_numpy(), np.sqrt(fibres["area_um2"].to_numpy() / np.pi)
+    return _neighbours(fibres[["y_um", "x_um"]].to_numpy(), fibres["area_um2"].to_numpy(), settings.neighbour_um)
+
+
+@remember_last
+def _neighbours(yx: np.ndarray, area_um2: np.ndarray, neighbour_um: float) -> np.ndarray:
+    radius = np.sqrt(area_um2 / np.pi)
     if len(yx) < 2:
         return np.empty((0, 2), dtype=np.int64)
     # a few giant finds must not make all pairs be looked at: they are asked for apart
     usual = float(np.quantile(radius, 0.99))
     large = np.flatnonzero(radius > usual)
     tree = cKDTree(yx)
-    pairs = [tree.query_pairs(2 * usual + settings.neighbour_um, output_type="ndarray")]
+    pairs = [tree.query_pairs(2 * usual + neighbour_um, output_type="ndarray")]
     for i in large:
-        near = np.array(tree.query_ball_point(yx[i], radius[i] + radius.max() + settings.neighbour_um), dtype=np.int64)
+        near = np.array(tree.query_ball_point(yx[i], radius[i] + radius.max() + neighbour_um), dtype=np.int64)
         pairs.append(np.sort(np.stack([np.full(len(near) - 1, i), near[near != i]], axis=1), axis=1))
     found = np.concatenate(pairs)
     gaps = np.hypot(*(yx[found[:, 0]] - yx[found[:, 1]]).T) - radius[found].sum(axis=1)
-    found = found[gaps <= settings.neighbour_um]
+    found = found[gaps <= neighbour_um]
     return np.stack(np.divmod(np.unique(found[:, 0] * len(yx) + found[:, 1]), len(yx)), axis=1)
 
 
