@@ -53,6 +53,14 @@ def test_a_blank_slide_has_no_tissue(glass: tuple[int, int, int]) -> None:
     assert tissue.background_od == pytest.approx(-np.log10((np.array(glass) + 1) / 256), abs=0.03)
 
 
+@pytest.mark.fault(30)
+@pytest.mark.parametrize("side", [1, 8, 16, 40])
+@pytest.mark.parametrize("glass", GLASS.values(), ids=GLASS)
+def test_a_blank_image_has_no_tissue_however_small(glass: tuple[int, int, int], side: int) -> None:
+    """All of it would be a hole small enough to be filled."""
+    assert not found(np.tile(np.array(glass, np.uint8), (side, side, 1))).mask.any()
+
+
 def test_dust_and_hairs_are_dropped() -> None:
     image = Image.fromarray(np.full((250, 300, 3), 240, np.uint8))
     draw = ImageDraw.Draw(image)

@@ -152,6 +152,8 @@ def _closed(stained: np.ndarray, um_per_px: float, settings: TissueSettings) -> 
     """Specks opened away, clefts closed, small holes filled: uint8 (H, W)."""
     opened = cv2.morphologyEx(stained.astype(np.uint8), cv2.MORPH_OPEN, _disc(settings.speck_um / um_per_px))
     closed = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, _disc(settings.cleft_um / um_per_px))
+    if not closed.any():  # all of a small image of glass would be one small hole
+        return closed
     _, holes, stats, _ = cv2.connectedComponentsWithStats((closed == 0).astype(np.uint8), connectivity=4, ltype=cv2.CV_32S)
     areas = stats[:, cv2.CC_STAT_AREA] * um_per_px**2
     fill = areas <= settings.max_hole_um2
