@@ -229,6 +229,7 @@ class EvidenceSettings(_Group):
     phagocytosed_share: float = Field(0.1, ge=0, le=1, description="Of necrotic fibres. Prior.")
     mixing: float = Field(0.5, ge=0, le=1, description="Evenness of the stages. Prior.")
     sparse_per_mm2: float = Field(100.0, ge=0, description="Interstitial inflammatory cells per mm2; fewer are sparse. Prior.")
+    sparse_lymphocytes_per_mm2: float = Field(50.0, ge=0, description="Interstitial lymphocytes per mm2; fewer are sparse. Prior.")
     macrophage_share: float = Field(0.5, ge=0, le=1, description="Of all inflammatory cells, in necrotic fibres too. Prior.")
     confluent_area_share: float = Field(0.05, ge=0, le=1, description="Share of the fibres' area in confluent areas of necrosis. Prior.")
     endomysial_per_mm2: float = Field(60.0, ge=0, description="Endomysial cells around living fibres per mm2 of tissue. Prior.")

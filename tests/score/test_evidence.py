@@ -46,6 +46,7 @@ def test_by_hand():
         "internal-nuclei": (60 / 765, "present", 60),
         "fibre-invasion": (0.0, "absent", 0),
         "sparse-inflammation": (40 / 4.5, "present", 40),
+        "lymphocytes-sparse": (40 / 4.5, "present", 40),
         "endomysial-infiltrate": (40 / 4.5, "absent", 40),
         "clusters-at-necrosis": (1.0, "present", 1),
         "clusters-of-ten": (1.0, "present", 1),

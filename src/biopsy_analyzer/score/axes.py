@@ -110,6 +110,7 @@ def _nucleus_columns(
         "perimysial": counts & perimysial,
         "endomysial": counts & ~perimysial,
         "around_living": counts & around,
+        "lymphocytes": outside & lymphocyte,
         "mononuclear": lymphocyte | macrophage,
         "macrophages": macrophage,
         # those that a missed necrotic fibre would turn into inflammation
@@ -118,6 +119,7 @@ def _nucleus_columns(
     doubt = _doubt(outside * nuclei["p_lymphocyte"].to_numpy() + (outside & ~near) * nuclei["p_macrophage"].to_numpy())
     doubts = {
         "inflammatory": doubt,
+        "lymphocytes": _doubt(outside * nuclei["p_lymphocyte"].to_numpy()),
         "perimysial": doubt * perimysial,
         "endomysial": doubt * ~perimysial,
         "around_living": doubt * around,

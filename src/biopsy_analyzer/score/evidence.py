@@ -50,6 +50,7 @@ FINDINGS = {
         Finding("regeneration", "Regenerating fibres", ENMC_224, "share of assessable fibres", "fibre"),
         Finding("large-necrotic-areas", "Large confluent areas of necrosis", CLINIC, "share of the fibres' area in them", "fibre"),
         Finding("sparse-inflammation", "Inflammatory cells are sparse", f"{ENMC_119}; {CLINIC}", "interstitial cells per mm2", "nucleus"),
+        Finding("lymphocytes-sparse", "Lymphocytes are sparse", f"{ENMC_224}: pauci-lymphocytic", "interstitial ones per mm2", "nucleus"),
         Finding("macrophage-predominant", "Macrophages outnumber lymphocytes", ENMC_224, "share of inflammatory cells", "nucleus"),
         Finding("clusters-at-necrosis", "Small clusters of macrophages in or around necrotic fibres", CLINIC, "clusters", "cluster"),
         Finding("clusters-of-ten", "Clusters of 10 or more inflammatory cells, away from necrotic fibres", JDM, "clusters", "cluster"),
@@ -151,11 +152,12 @@ def _judge(code: str, basis: Basis, clusters: pd.DataFrame, settings: Settings) 
     drawn = _quantity(code, basis, seen, settings.score.cells_design)
     if drawn is None:
         return None, None, None, "not_assessable", "nothing to take a share of, or too few damaged fibres"
-    return _against(drawn, _threshold(code, settings), below=code == "sparse-inflammation")
+    return _against(drawn, _threshold(code, settings), below=code in SPARSE)
 
 
+SPARSE = {"sparse-inflammation", "lymphocytes-sparse"}  # present below their threshold
 NEED_CELLS = {
-    "necrosis-predominant", "stages-mixed", "myophagocytosis", "sparse-inflammation", "macrophage-predominant", "clusters-at-necrosis",
+    "necrosis-predominant", "stages-mixed", "myophagocytosis", *SPARSE, "macrophage-predominant", "clusters-at-necrosis",
     "clusters-of-ten", "endomysial-infiltrate", "perimysial-infiltrate", "fibre-invasion", "internal-nuclei",
 }  # fmt: skip
 
@@ -172,17 +174,17 @@ def _doubted(code: str, judged: dict[str, Judged], doubts: Doubts) -> Judged:
         so_far = "absent" if necrosis == "absent" else "not settled"
         return value, interval, threshold, "not_assessable", f"rests on necrotic fibres, which are {so_far} ({why}); by itself: {reason}"
     if doubts.cells and state != "not_assessable" and code in NEED_KINDS:
-        if code == "macrophage-predominant":
+        if code in ("macrophage-predominant", "lymphocytes-sparse"):
             state = "not_assessable"
         reason = f"{reason}; {'; '.join(doubts.cells)}"
     return value, interval, threshold, state, reason
 
 
-ABSENCES = {"sparse-inflammation", "necrosis-scattered"}  # present where cells, or groups, were not found
+ABSENCES = {*SPARSE, "necrosis-scattered"}  # present where cells, or groups, were not found
 REST_ON_NECROSIS = {"necrosis-scattered", "stages-mixed", "myophagocytosis", "large-necrotic-areas", "clusters-at-necrosis"}
 NEED_KINDS = {
-    "necrosis-predominant", "sparse-inflammation", "macrophage-predominant", "clusters-at-necrosis", "clusters-of-ten",
-    "endomysial-infiltrate", "perimysial-infiltrate", "fibre-invasion",
+    "necrosis-predominant", *SPARSE, "macrophage-predominant", "clusters-at-necrosis", "clusters-of-ten", "endomysial-infiltrate",
+    "perimysial-infiltrate", "fibre-invasion",
 }  # fmt: skip
 
 
@@ -196,8 +198,9 @@ def _quantity(code: str, basis: Basis, seen: Resampled, design: float) -> Drawn 
     }
     if code in ready:
         return ready[code]
-    if code in ("endomysial-infiltrate", "perimysial-infiltrate"):
-        return seen.density({"endomysial-infiltrate": "around_living", "perimysial-infiltrate": "perimysial"}[code], design)
+    cells = {"endomysial-infiltrate": "around_living", "perimysial-infiltrate": "perimysial", "lymphocytes-sparse": "lymphocytes"}
+    if code in cells:
+        return seen.density(cells[code], design)
     if code == "perifascicular-atrophy":
         return _difference(seen.share("border_small", "border_living"), seen.share("inner_small", "inner_living"))
     part, whole, of = {
@@ -219,6 +222,7 @@ def _threshold(code: str, settings: Settings) -> float:
         "necrotic-fibres": settings.score.necrosis_floor,
         "regeneration": own.regenerating_share,
         "sparse-inflammation": own.sparse_per_mm2,
+        "lymphocytes-sparse": own.sparse_lymphocytes_per_mm2,
         "stages-mixed": own.mixing,
         "endomysial-infiltrate": own.endomysial_per_mm2,
         "perimysial-infiltrate": own.perimysial_per_mm2,
@@ -290,8 +294,8 @@ def objects_of(
         "internal-nuclei": "internal",
     }  # fmt: skip
     of_nuclei = {
-        "sparse-inflammation": "inflammatory", "macrophage-predominant": "macrophages", "endomysial-infiltrate": "around_living",
-        "perimysial-infiltrate": "perimysial",
+        "sparse-inflammation": "inflammatory", "lymphocytes-sparse": "lymphocytes", "macrophage-predominant": "macrophages",
+        "endomysial-infiltrate": "around_living", "perimysial-infiltrate": "perimysial",
     }  # fmt: skip
     assessable = fibres["fibre_id"].to_numpy()[fibres["assessable"].to_numpy()]
     found = {code: assessable[observed.fibres[name] > 0] for code, name in of_fibres.items()}
