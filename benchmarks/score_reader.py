@@ -97,6 +97,13 @@ def between(hits: list[float], of: list[float]) -> tuple[float, float]:
     return float(mean), float(max(spread, 0.0) ** 0.5)
 
 
+def density_between(counts: list[float], areas: list[float]) -> tuple[float, float]:
+    """Mean of counts per area, and the SD between sections beyond what chance gives for so small areas (method of moments)."""
+    k, area = np.array(counts, dtype=float), np.array(areas)
+    mean = k.sum() / area.sum()
+    return float(mean), float(max((k / area).var() - mean * (1 / area).mean(), 0.0) ** 0.5)
+
+
 def cells(nuclei: pd.DataFrame, fibres: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Which nuclei count as inflammation, and which macrophages as clearing the dead away, by the score's own rules."""
     columns = observe(fibres, nuclei, no_places(fibres, nuclei), Settings()).nuclei
@@ -109,7 +116,7 @@ def rates(folder: Path) -> dict[str, tuple[float, float]]:
     Found pieces that match no drawn fibre stand for the fibres missed: those called necrotic count as found necrotic ones, and so on.
     """
     counts: dict[str, tuple[list[float], list[float]]] = {}
-    false_cells = []
+    false_cells, areas = [], []
 
     def add(name: str, hits: float, of: float) -> None:
         for values, value in zip(counts.setdefault(name, ([], [])), (hits, of), strict=True):
@@ -138,13 +145,14 @@ def rates(folder: Path) -> dict[str, tuple[float, float]]:
         of_count, of_clearing = np.r_[False, counts_true][of], np.r_[False, clearing_true][of]
         add("cells_recall", (counts_found & of_count).sum(), counts_true.sum())
         add("cells_leak", (counts_found & of_clearing).sum(), clearing_found.sum() + (counts_found & of_clearing).sum())
-        false_cells.append((counts_found & ~of_count & ~of_clearing).sum() / area)
+        false_cells.append((counts_found & ~of_count & ~of_clearing).sum())
+        areas.append(area)
     measured = {name: between(*values) for name, values in counts.items()}
     for name in ("necrosis", "regeneration"):
         others = measured.pop(f"{name}_others")[0]
         mean, sd = measured[f"{name}_found"]
         measured[f"{name}_found"] = mean / others, sd / others
-    return measured | {"cells_false": (float(np.mean(false_cells)), float(np.std(false_cells)))}
+    return measured | {"cells_false": density_between(false_cells, areas)}
 
 
 def main() -> None:

@@ -63,6 +63,7 @@ def _from_1_0(document: dict[str, Any]) -> dict[str, Any]:
     upgraded: dict[str, Any] = dict.fromkeys(ScoresDocument.model_fields) | copy.deepcopy(document) | {"schema_version": "1.1"}
     for axis in ("necrosis", "regeneration", "inflammation"):
         upgraded["scores"][axis] |= {"grade": None, "grade_ci95": None}
+    upgraded["pattern"]["fits"] = []
     for model in upgraded["models"]:
         model["precision"] = None
     for flag in upgraded["quality"]["flags"]:
