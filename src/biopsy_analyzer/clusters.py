@@ -7,6 +7,8 @@ are members (they and those around it are one reaction), but they never count to
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -94,8 +96,11 @@ def find_clusters(nuclei: pd.DataFrame, fibres: pd.DataFrame, border: Border, se
     group = _linked(cells[["y_um", "x_um"]].to_numpy(), settings.reach_um)
     at_necrosis = np.bincount(group, weights=[bool(ids) for ids in touched])
     enough = (np.bincount(group, weights=~inside) >= settings.min_cells) | (at_necrosis >= settings.min_cells_at_necrosis)
-    rows = [_describe(cells.iloc[np.flatnonzero(group == g)], touched, settings) for g in np.flatnonzero(enough)]
     found = np.flatnonzero(enough)
+    by_group = np.argsort(group, kind="stable")
+    members = np.split(by_group, np.cumsum(np.bincount(group))[:-1])
+    columns = _Cells(cells[["y_um", "x_um"]].to_numpy(), (cells["type"] == "macrophage").to_numpy(), cells["probability"].to_numpy())
+    rows = [_describe(columns, members[g], touched, settings) for g in found.tolist()]
     order = sorted(range(len(rows)), key=lambda i: (rows[i]["y_um"], rows[i]["x_um"]))
     number = np.zeros(len(enough), dtype=np.int32)
     number[found[order]] = np.arange(1, len(rows) + 1)
@@ -123,13 +128,21 @@ def _touched(cells: pd.DataFrame, inside: np.ndarray, border: np.ndarray, border
     return touched
 
 
-def _describe(cells: pd.DataFrame, touched: list[set[int]], settings: ClusterSettings) -> dict[str, object]:
-    positions = cells[["y_um", "x_um"]].to_numpy()
-    macrophages = int((cells["type"] == "macrophage").sum())
-    lymphocytes = len(cells) - macrophages
-    share = macrophages / len(cells)
+class _Cells(NamedTuple):
+    """Columns of the inflammatory cells as arrays: a table cut for each cluster would take a thousand times as long."""
+
+    positions: np.ndarray
+    macrophage: np.ndarray
+    probability: np.ndarray
+
+
+def _describe(cells: _Cells, members: np.ndarray, touched: list[set[int]], settings: ClusterSettings) -> dict[str, object]:
+    positions = cells.positions[members]
+    macrophages = int(cells.macrophage[members].sum())
+    lymphocytes = len(members) - macrophages
+    share = macrophages / len(members)
     kind = "macrophage" if share >= settings.pure_share else "lymphocytic" if 1 - share >= settings.pure_share else "mixed"
-    necrotic = set().union(*(touched[i] for i in cells.index))
+    necrotic = set().union(*(touched[i] for i in members.tolist()))
     center = positions.mean(axis=0)
     hull = cv2.convexHull((positions - center).astype(np.float32))  # about the centre: float32 keeps its digits
     cells_text = f"{macrophages} macrophages, {lymphocytes} lymphocytes"
@@ -137,11 +150,11 @@ def _describe(cells: pd.DataFrame, touched: list[set[int]], settings: ClusterSet
         "y_um": center[0],
         "x_um": center[1],
         "area_um2": float(cv2.contourArea(hull)),  # 0 for cells on one line
-        "cells": len(cells),
+        "cells": len(members),
         "macrophages": macrophages,
         "lymphocytes": lymphocytes,
         "kind": kind,
         "necrotic_fibres": len(necrotic),
-        "probability": cells["probability"].mean(),
+        "probability": cells.probability[members].mean(),
         "reason": cells_text + (f"; in or at {len(necrotic)} necrotic fibres" if necrotic else ""),
     }

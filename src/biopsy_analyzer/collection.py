@@ -49,7 +49,7 @@ class Collection:
         with self._lock:
             before = self._found
             self._found += len(found.table)
-            self._parts.append(replace(found, visible=labels[:0]))
+            self._parts.append(replace(found, visible=np.zeros((0, 0), np.int32)))  # a slice would hold the window's pixels
         self._store.write(*found.at, np.where(labels > 0, labels + before, 0))
 
     def cover(self, grid: PixelGrid) -> np.ndarray:

@@ -33,6 +33,7 @@ Progress = Callable[[str, int, int], None]
 """Called with (stage, steps done, steps in all)."""
 
 MOST_BLOCK_UM = 1152.0  # edge of a block: what is held at once; objects do not depend on it
+MOST_TILE_UM = 160.0  # stored tiles are no larger on slides, and blocks need not end between smaller ones
 MOST_GPU_LABELLERS = 8  # threads that label while a GPU computes, each holding a block of some 0.4 GB
 
 
@@ -51,9 +52,21 @@ def find_section(
     kinds = [_Kind(slide, tissue, models.fibres, fibre_labels, (rows, columns), stains, settings.largest_fibre_um, settings)]
     if with_nuclei:
         kinds.append(_Kind(slide, tissue, models.nuclei, nucleus_labels, (rows, columns), stains, settings.largest_nucleus_um, settings))
+    _meet_at_tiles(slide, [kind.front for kind in kinds])
     _walk(slide, kinds, list(product(range(rows), range(columns))), step)
     fibres, nuclei = (*(kind.collection.assembled() for kind in kinds), nothing_found(models.nuclei))[:2]
     return fibres, nuclei
+
+
+def _meet_at_tiles(slide: Slide, fronts: list[Front]) -> None:
+    """Both networks read a block up to the same edge of stored tiles, so that none is decoded again for the blocks below."""
+    ends = []
+    for axis in (0, 1):
+        furthest = np.max([front.read_ends(axis) for front in fronts], axis=0)
+        tile_um = max(slide.source(front.canvas.um_per_px).tile_um[axis] for front in fronts)
+        ends.append(np.ceil(furthest / tile_um) * tile_um if tile_um <= MOST_TILE_UM else furthest)
+    for front in fronts:
+        front.read_further((ends[0].tolist(), ends[1].tolist()))
 
 
 class _Kind:

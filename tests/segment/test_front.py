@@ -25,10 +25,11 @@ class Blur(ColourNetwork):
 RGB = np.random.default_rng(5).integers(0, 256, (230, 310, 3)).astype(np.uint8)
 
 
-def walked(blocks: tuple[int, int], look: np.ndarray, size: tuple[int, int] = (230, 310)) -> np.ndarray:
+def walked(blocks: tuple[int, int], look: np.ndarray, size: tuple[int, int] = (230, 310), further: float = 0.0) -> np.ndarray:
     """Maps of the whole canvas, from the cores of all windows."""
     canvas = PixelGrid(size, 1.0)
     walk = Front(Blur(), canvas, (0, 0, *size), look, blocks, 30.0)  # type: ignore[arg-type]
+    walk.read_further((walk.read_ends(0) + further, walk.read_ends(1) + further))
     maps = np.full(size, np.nan)
     told = 0
 
@@ -87,3 +88,13 @@ def test_mirrored_by_hand() -> None:
     row = np.arange(8, dtype=np.uint8)[None, :, None].repeat(3, 2)  # numbers 10..17, of which 12..14 lie inside
     _mirror(row, 1, 10, (12, 15), 11)
     assert row[0, :, 0].tolist() == [0, 2, 2, 3, 4, 4, 3, 2]
+
+
+def test_reading_farther_than_needed_changes_nothing() -> None:
+    canvas, look = PixelGrid((230, 310), 1.0), np.ones((23, 31), bool)
+    walk = Front(Blur(), canvas, (0, 0, 230, 310), look, (2, 3), 30.0)  # type: ignore[arg-type]
+    ends = [walk.read_ends(axis) for axis in (0, 1)]
+    walk.read_further((ends[0] + 9.5, ends[1] - 5))
+    assert walk.read_ends(0).tolist() == (ends[0] + 9).tolist()  # whole pixels, no farther than asked for
+    assert walk.read_ends(1).tolist() == ends[1].tolist()
+    assert np.allclose(walked((2, 3), look, further=40.0), expected(), atol=1e-3)

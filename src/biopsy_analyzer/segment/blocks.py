@@ -14,7 +14,8 @@ An object that is at most a margin long and lies in a block's core, even in part
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -47,6 +48,12 @@ def cut_axis(length: int, blocks: int, stride: int, halo: int, margin: int) -> A
 def even_edge(length: int, stride: int, most: int) -> int:
     """Edge of equal pieces that cover `length` px: a multiple of `stride`, at most `most` (which is one)."""
     return math.ceil(length / math.ceil(length / most) / stride) * stride
+
+
+def read_further(axis: Axis, to: Sequence[int]) -> Axis:
+    """`axis` of which the blocks but for the last are read up to `to`, (blocks - 1) px, where that is farther than they need."""
+    further = [min(max(old, new), axis.read[-1]) for old, new in zip(axis.read[1:-1], to, strict=True)]
+    return replace(axis, read=(axis.read[0], *further, axis.read[-1]))
 
 
 class Rim:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from biopsy_analyzer.grid import PixelGrid
-from biopsy_analyzer.segment.blocks import Rim, cut_axis, even_edge
+from biopsy_analyzer.segment.blocks import Rim, cut_axis, even_edge, read_further
 from biopsy_analyzer.segment.predict import predict_maps
 from biopsy_analyzer.segment.tiles import Box, Mask, Tile, plan_tiles
 
@@ -64,10 +64,24 @@ class Front:
         longest = (max(b - a for a, b in pairwise(axis.cut)) for axis in self._axes)
         height, width = (even_edge(n, network.stride, MOST_TILE_PX) for n in longest)
         self._tile = height, width
-        self._rim = 2 * self._margin + network.halo_px
-        halo = network.halo_px
-        self._rgb = Rim(self._rim, (canvas.shape[0], canvas.shape[1] + 2 * halo, 3), 0, np.uint8, 255)
+        self.read_further(((0,) * (blocks[0] - 1), (0,) * (blocks[1] - 1)))
         self._maps = Rim(2 * self._margin, (len(network.channels), *canvas.shape), 1, np.float16, 0)
+
+    def read_ends(self, axis: int) -> np.ndarray:
+        """Up to where the blocks but for the last are read along an axis, um on the slide."""
+        ends = np.array(self._axes[axis].read[1:-1], np.float64)
+        return ends * self.canvas.um_per_px + self.canvas.origin_um[axis]
+
+    def read_further(self, to_um: tuple[Sequence[float], Sequence[float]]) -> None:
+        """Read the blocks up to `to_um` (um on the slide, along y and x) where that is farther; to be called before the walk."""
+        to = [
+            [int((end - start) / self.canvas.um_per_px + 1e-6) for end in ends]
+            for ends, start in zip(to_um, self.canvas.origin_um, strict=True)
+        ]
+        self._axes = [read_further(axis, ends) for axis, ends in zip(self._axes, to, strict=True)]
+        ahead = max(read - cut for axis in self._axes for read, cut in zip(axis.read[1:], axis.cut[1:], strict=True))
+        self._rim = 2 * self._margin + ahead
+        self._rgb = Rim(self._rim, (self.canvas.shape[0], self.canvas.shape[1] + 2 * self.network.halo_px, 3), 0, np.uint8, 255)
 
     def tiles(self, i: int, j: int) -> list[Tile]:
         """The tiles of a block in which there is something to look at."""

@@ -19,9 +19,10 @@ def edges(start: float, step: float, count: int) -> np.ndarray:
     return np.rint((start + step * np.arange(count + 1)) * STEPS).astype(np.int64)
 
 
-def span(edge: np.ndarray, size: int) -> tuple[int, int]:
+def span(edge: np.ndarray, size: int, enlarging: bool) -> tuple[int, int]:
     """First and past-the-last source pixel that the outputs between `edge` may touch, within 0..size; empty where outside."""
-    low, high = int(edge[0] // STEPS) - 1, int(-(-edge[-1] // STEPS)) + 1
+    beside = int(enlarging)
+    low, high = int(edge[0] // STEPS) - beside, int(-(-edge[-1] // STEPS)) + beside
     return min(max(low, 0), size), max(min(high, size), 0)
 
 

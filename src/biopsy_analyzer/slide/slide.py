@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from biopsy_analyzer.errors import NotASlide
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.slide.compare_levels import agreeing
 from biopsy_analyzer.slide.identity import safe_id, sha256_of
@@ -20,7 +21,7 @@ from biopsy_analyzer.slide.plain import Plain
 from biopsy_analyzer.slide.reader import Level, Reader
 from biopsy_analyzer.slide.resample import STEPS, edges, halve, resample, span, weights, whole_ratio
 from biopsy_analyzer.slide.tiff import Tiff
-from biopsy_analyzer.slide.tiles import CACHE_MIB, TileCache
+from biopsy_analyzer.slide.tiles import CACHE_MIB, DAMAGED_SHARE, TileCache
 
 BAND_PX = 4_000_000  # source pixels held at once while a large area is shrunk
 
@@ -109,6 +110,12 @@ class Slide:
         """Tiles met so far that can't be decoded and were read as white (more than 1 % of a level and `read` raises NotASlide)."""
         return sum(level.damaged for level in self.levels)
 
+    def check_damage(self) -> None:
+        """NotASlide if more than 1 % of the tiles met so far can't be decoded: after an analysis, which reads tissue, of the tissue's."""
+        damaged, met = self.damaged_tiles, sum(level.met for level in self.levels)
+        if damaged > DAMAGED_SHARE * met:
+            raise NotASlide(f"{self.file_name}: damaged, {damaged} of the {met} tiles with tissue can't be decoded. Copy it again.")
+
     @property
     def missing_tiles(self) -> int:
         """Tiles met so far that are not stored and were read as white: background that the scanner left out."""
@@ -123,9 +130,9 @@ class Slide:
         """Stored tiles that a read of `grid` touches."""
         level, scales = self._choose(grid.um_per_px)
         rows, columns = self._edges(grid, scales)
-        counts, as_they_are = [], whole_ratio(rows, columns) > 0
+        counts = []
         for edge, size, tile in zip((rows, columns), level.shape, level.tile, strict=True):
-            first, last = (max(int(edge[0] // STEPS), 0), min(int(edge[-1] // STEPS), size)) if as_they_are else span(edge, size)
+            first, last = span(edge, size, self._enlarging(grid, scales))
             counts.append(max(0, -(-last // tile) - first // tile) if first < last else 0)
         return counts[0] * counts[1]
 
@@ -148,9 +155,9 @@ class Slide:
         """
         level, scales = self._choose(grid.um_per_px)
         rows, columns = self._edges(grid, scales)
-        enlarging = grid.um_per_px / self.um_per_px < min(scales) * (1 - 1e-6)
+        enlarging = self._enlarging(grid, scales)
         out = np.full((*grid.shape, 3), 255, np.uint8)
-        left, right = span(columns, level.shape[1])
+        left, right = span(columns, level.shape[1], enlarging)
         source_rows = max(1.0, float(rows[-1] - rows[0]) / STEPS / max(grid.shape[0], 1))
         band = max(1, int(BAND_PX / max(right - left, 1) / source_rows))
         for start in range(0, grid.shape[0], band):
@@ -165,6 +172,9 @@ class Slide:
         )
         return rows, columns
 
+    def _enlarging(self, grid: PixelGrid, scales: tuple[float, float]) -> bool:
+        return grid.um_per_px / self.um_per_px < min(scales) * (1 - 1e-6)
+
     @staticmethod
     def _read_band(level: Level, rows: np.ndarray, columns: np.ndarray, enlarging: bool, out: np.ndarray) -> None:
         ratio = whole_ratio(rows, columns)
@@ -176,7 +186,7 @@ class Slide:
             _paste(level, int(rows[0] // STEPS), int(columns[0] // STEPS), whole)
             out[:] = halve(whole)
             return
-        (top, bottom), (left, right) = span(rows, level.shape[0]), span(columns, level.shape[1])
+        (top, bottom), (left, right) = span(rows, level.shape[0], enlarging), span(columns, level.shape[1], enlarging)
         if top < bottom and left < right:
             pixels = level.read(top, left, bottom - top, right - left)
             along_y = weights(rows - top * STEPS, bottom - top, enlarging)
