@@ -23,6 +23,8 @@ from score_cohort import ANY, DISEASES, NO_CLUSTERS, P_STATES, Made, Reader, mak
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from biopsy_analyzer.score import Scores, score
+from biopsy_analyzer.score.axes import axis_values
+from biopsy_analyzer.score.pattern import LABELS, pattern_codes
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.tables import FIBRE_STATES
 
@@ -117,41 +119,67 @@ SPOILT: dict[str, Callable[[Made, np.random.Generator], Made]] = {
 }
 
 
-def cohort(sections: int) -> Iterator[tuple[str, str, int, str, float, float, str]]:
-    """(how spoilt, disease, number, true pattern, balance, support, pattern) of `sections` of each disease."""
+COHORT = ["how", "disease", "number", "truth", "true_pattern", "balance", "support", "pattern", "fits"]
+NECROTIZING, INFLAMMATORY = ("IMNM", "toxic"), ("DM-like", "PM-like")
+
+
+def true_pattern(made: Made) -> str:
+    """The pattern that the rule gives to the muscle's true shares and densities."""
+    values = axis_values(made.truth, Settings().score)
+    return LABELS[int(pattern_codes(values[0], values[2], Settings().score))]
+
+
+def cohort(sections: int, first: int = 0) -> Iterator[tuple[str, str, int, str, str, float, float, str, str]]:
+    """COHORT of `sections` of each disease, each as read and spoilt; `truth` is the pattern that the disease stands for."""
     reader = Reader(KEPT)
     for name, disease in DISEASES.items():
-        for number in range(sections):
+        for number in range(first, first + sections):
             rng = np.random.default_rng([11, number, len(name)])
             made = reader.read(make_section(rng, disease, float(np.exp(rng.uniform(np.log(1.5), np.log(12))))), rng)
             for how, spoil in SPOILT.items():
                 found = scored(spoil(made, rng))
-                value = found.scores.balance.value
-                label, support = found.pattern.label, found.pattern.support
-                yield how, name, number, disease.truth, np.nan if value is None else value, support or np.nan, label
+                value, pattern = found.scores.balance.value, found.pattern
+                numbers = np.nan if value is None else value, pattern.support or np.nan
+                yield how, name, number, disease.truth, true_pattern(made), *numbers, pattern.label, " ".join(pattern.fits)
 
 
-def auc(table: pd.DataFrame) -> tuple[float, float, float]:
-    """Area under the ROC of the balance, necrotizing (IMNM, toxic) against inflammatory (DM, PM); 95 % bootstrap over sections."""
-    part = table[table["disease"].isin(("IMNM", "toxic", "DM-like", "PM-like")) & table["balance"].notna()]
-    is_necrotic, value = part["disease"].isin(("IMNM", "toxic")).to_numpy(), part["balance"].to_numpy()
+def auc(table: pd.DataFrame, others: tuple[str, ...] = INFLAMMATORY) -> tuple[float, float, float]:
+    """Area under the ROC of the balance, necrotizing against other sections, with its 95 % interval, by bootstrap over sections.
+
+    Where all are in order the bootstrap has no width: then the lower end is the exact one for as many independent pairs, all in order.
+    """
+    part = table[table["disease"].isin((*NECROTIZING, *others)) & table["balance"].notna()]
+    is_necrotic, value = part["disease"].isin(NECROTIZING).to_numpy(), part["balance"].to_numpy()
     rng = np.random.default_rng(0)
     draws = []
     for _ in range(1000):
         rows = rng.integers(len(value), size=len(value))
         if 0 < is_necrotic[rows].sum() < len(rows):
             draws.append(roc_auc_score(is_necrotic[rows], value[rows]))
-    return float(roc_auc_score(is_necrotic, value)), *(float(q) for q in np.quantile(draws, (0.025, 0.975)))
+    area, low, high = float(roc_auc_score(is_necrotic, value)), *(float(q) for q in np.quantile(draws, (0.025, 0.975)))
+    pairs = min(is_necrotic.sum(), (~is_necrotic).sum())
+    return area, min(low, 0.025 ** (1 / pairs)) if area == 1 else low, high
 
 
 def cohort_table(table: pd.DataFrame) -> pd.DataFrame:
-    """By how the sections were spoilt: AUC, sections whose pattern is right, wrong, and indeterminate."""
+    """By how the sections were spoilt: AUC, patterns against the disease's and against the muscle's own, and how many are not ruled out.
+
+    `held`: sections that do not rule out the muscle's own pattern, among those where any is;  `left`: patterns not ruled out, on average
+    """
     rows = []
+    every = tuple(name for name in DISEASES if name not in NECROTIZING)
     for how, part in table.groupby("how", sort=False):
         known = part["pattern"] != "indeterminate"
-        right = (part["pattern"] == part["truth"]) & known
-        rows.append((how, len(part), *auc(part), right.mean(), (known & ~right).mean(), (~known).mean()))
-    return pd.DataFrame(rows, columns=["how", "sections", "auc", "auc_low", "auc_high", "right", "wrong", "indeterminate"])
+        right, own = part["pattern"] == part["truth"], part["pattern"] == part["true_pattern"]
+        told = part[part["fits"] != ""]
+        held = np.mean([true in fits.split() for true, fits in zip(told["true_pattern"], told["fits"], strict=True)])
+        left = told["fits"].str.split().str.len().mean()
+        areas = (*auc(part), *auc(part, every))
+        rows.append(
+            (how, len(part), *areas, right.mean(), (known & ~right).mean(), (~known).mean(), own.mean(), (known & ~own).mean(), held, left)
+        )
+    columns = ["how", "sections", "auc", "low", "high", "auc_all", "low_all", "high_all", "right", "wrong", "indeterminate"]
+    return pd.DataFrame(rows, columns=[*columns, "own_right", "own_wrong", "held", "left"])
 
 
 def confusion(table: pd.DataFrame) -> pd.DataFrame:
@@ -221,11 +249,13 @@ def plot_cohort(table: pd.DataFrame, path: Path) -> None:
     left.set(yticks=range(len(DISEASES)), yticklabels=list(DISEASES), xlabel="balance (hollow: pattern indeterminate)", xlim=(-1, 1))
     left.axvline(0, color=DARK, lw=0.8)
     for how, colour in (("as read", DARK), ("50% of outlines wrong", BLUE), ("damage 2 log odds likelier", RED)):
-        part = table[(table["how"] == how) & table["disease"].isin(("IMNM", "toxic", "DM-like", "PM-like")) & table["balance"].notna()]
-        false, true, _ = roc_curve(part["disease"].isin(("IMNM", "toxic")), part["balance"])
-        area, low, high = auc(table[table["how"] == how])
+        part = table[(table["how"] == how) & table["balance"].notna()]
+        false, true, _ = roc_curve(part["disease"].isin(NECROTIZING), part["balance"])
+        area, low, high = auc(part, tuple(name for name in DISEASES if name not in NECROTIZING))
         middle.plot(false, true, color=colour, label=f"{how}: {area:.3f} ({low:.3f} to {high:.3f})")
-    middle.set(xlabel="DM-, PM-like above the threshold", ylabel="IMNM, toxic above the threshold", title="ROC of the balance")
+    middle.set(
+        xlabel="others above the threshold", ylabel="IMNM, toxic above the threshold", title="ROC of the balance, against all others"
+    )
     middle.legend(frameon=False, fontsize=7, loc="lower right")
     of = cohort_table(table)
     start = np.zeros(len(of))
@@ -244,6 +274,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("coverage", "cohort", "plots", "reader"))
     parser.add_argument("--sections", type=int, default=520)
+    parser.add_argument("--first", type=int, default=0, help="first section; settings were chosen on sections from 10000 on")
     parser.add_argument("--out", type=Path, default=Path("out"))
     parser.add_argument("--images", type=Path, default=Path("docs/images"))
     parser.add_argument("--read", type=Path, help="folder of score_reader.py")
@@ -256,12 +287,11 @@ def main() -> None:
         pack(options.read, KEPT)
     elif options.what == "coverage":
         for mode in options.modes:
-            table = coverage(options.sections, mode)
+            table = coverage(options.sections, mode, options.first)
             table.to_parquet(options.out / f"coverage_{mode}.parquet")
             print(coverage_table(table).round(4).to_string(index=False), flush=True)
     elif options.what == "cohort":
-        columns = ["how", "disease", "number", "truth", "balance", "support", "pattern"]
-        table = pd.DataFrame(cohort(options.sections), columns=columns)
+        table = pd.DataFrame(cohort(options.sections, options.first), columns=COHORT)
         table.to_parquet(options.out / "cohort.parquet")
         print(confusion(table).to_string(), cohort_table(table).round(3).to_string(index=False), sep="\n")
     else:
