@@ -69,7 +69,7 @@ def analyze_slide(
     clusters, cluster_id = find_clusters(nuclei, fibres, border, settings.clusters)
     fibres, nuclei = typed(fibres, FIBRES), typed(nuclei.assign(cluster_id=cluster_id), NUCLEI)
     scores = unassessed(_BLANK) if blank else score(fibres, nuclei, clusters, area_mm2, settings, with_nuclei)
-    notes = (*cut_notes(found_fibres, found_nuclei, settings.segment), *models.fibres.notes, *models.nuclei.notes)
+    notes = (*slide.notes, *cut_notes(found_fibres, found_nuclei, settings.segment), *models.fibres.notes, *models.nuclei.notes)
     warnings = dict.fromkeys((*scores.warnings, *notes))  # each once: a note may come with every tile
     flags += damage_flags(slide) + cover_flags(fibres, tissue, area_mm2, settings.score.min_cover)
     flags += size_flags(fibres["min_feret_um"][~fibres["touches_border"]].to_numpy(), settings.tissue)

@@ -18,6 +18,7 @@ class Level(Protocol):
     shape    (height, width) in px
     tile     (height, width) of what is decoded at once; tiles start at the level's top-left corner
     decoded  stored tiles decoded so far; damaged: of these, tiles that can't be decoded; missing: tiles met that are not stored
+    met      different tiles met so far, whatever became of them
     """
 
     shape: tuple[int, int]
@@ -31,6 +32,9 @@ class Level(Protocol):
 
     @property
     def missing(self) -> int: ...
+
+    @property
+    def met(self) -> int: ...
 
     def read(self, top: int, left: int, height: int, width: int) -> np.ndarray:
         """RGB uint8 (height, width, 3) of a part that lies inside the level; white where nothing is stored or readable."""

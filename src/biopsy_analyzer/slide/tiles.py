@@ -95,6 +95,11 @@ class TiledLevel:
         return len(self._damaged)
 
     @property
+    def met(self) -> int:
+        """Different tiles met so far, whatever became of them."""
+        return len(self._decoded) + len(self._damaged) + len(self._missing)
+
+    @property
     def missing(self) -> int:
         """Tiles met that are not stored: background."""
         return len(self._missing)
@@ -149,6 +154,7 @@ class ArrayLevel:
     """A level that lies decoded in memory: RGB uint8 (H, W, 3)."""
 
     decoded = 1
+    met = 1
     damaged = 0
     missing = 0
 

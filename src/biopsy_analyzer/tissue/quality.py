@@ -88,7 +88,12 @@ def _long_pieces(mask: np.ndarray, least_px: float) -> np.ndarray:
 
 
 def damage_flags(slide: Slide) -> list[Flag]:
-    """A flag if tiles read so far were damaged: to be asked after the last read, for a pyramid's finest level is read last."""
+    """A flag if tiles read so far were damaged: to be asked after the last read, for a pyramid's finest level is read last.
+
+    NotASlide if they are more than 1 % of the tiles read, which hold the tissue: on a slide that is mostly glass that is far less than
+    the 1 % of a level that `Slide.read` refuses.
+    """
+    slide.check_damage()
     flag = _above("damaged-tiles", float(slide.damaged_tiles), 0.0, "tiles can't be decoded, read as white; copy the slide again.")
     return [flag] if flag else []
 
