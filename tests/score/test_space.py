@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from scipy.stats import hypergeom
 
 from biopsy_analyzer.score.places import find_places, neighbours
-from biopsy_analyzer.score.space import find_confluent, find_space, join_count
+from biopsy_analyzer.score.space import _at_least, find_confluent, find_space, join_count
 from biopsy_analyzer.settings import Settings, SpaceSettings
 from made_tables import make_fibres, make_nuclei, two_fascicles
 
@@ -71,6 +72,13 @@ def test_scattered_grouped_and_too_few():
     assert few.arrangement == "not_assessable"
     assert "9 necrotic fibres, at least 10" in few.reasons[0]
     assert (scattered.fascicles, scattered.perifascicular.p) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("observed", "n", "m", "k"), [(12, 72, 12, 12), (3, 72, 20, 12), (0, 72, 20, 12), (15, 40, 30, 25), (40, 900, 135, 200)]
+)
+def test_the_tail_at_the_border_is_hypergeometric(observed, n, m, k):
+    assert _at_least(observed, n, m, k) == pytest.approx(hypergeom.sf(observed - 1, n, m, k), rel=1e-9)
 
 
 def test_perifascicular():

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
-from scipy.special import betaincinv, gammaincinv
-from scipy.stats import norm, t
+from scipy.special import betaincinv, gammaincinv, ndtri, stdtrit
 
 from biopsy_analyzer.score.axes import Observed
 from biopsy_analyzer.score.remember import remember_last
@@ -98,7 +97,7 @@ class Resampled:
         design = max(rounds.var() * b / (b - 1) / independent, least_design) if independent > 0 else least_design
         # the spread itself is known from the blocks that hold something: from as many as there are independent events
         freedom = min(b - 1, max(events / design, 2.0)) if events > 0 else b - 1
-        return n / design * float(norm.ppf(0.975) / t.ppf(0.975, freedom)) ** 2
+        return n / design * float(ndtri(0.975) / stdtrit(freedom, 0.975)) ** 2
 
 
 def _ranks(rounds: np.ndarray) -> np.ndarray:

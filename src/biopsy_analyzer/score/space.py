@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import gamma, hypergeom
+from scipy.special import gammaincc, gammaln  # scipy.stats would take a third of a second to load
 
 from biopsy_analyzer.score import model
 from biopsy_analyzer.score.axes import is_necrotic
@@ -61,7 +61,7 @@ def join_count(labelled: np.ndarray, pairs: np.ndarray) -> model.Tested:
         return UNTESTED
     shape = mean**2 / variance
     # half a join: a count stands for the interval around it
-    p = float(gamma.sf(max(observed - 0.5, 0.0), shape, scale=variance / mean))
+    p = float(gammaincc(shape, max(observed - 0.5, 0.0) * mean / variance))
     return model.Tested(ratio=observed / mean, observed=observed, expected=mean, p=p)
 
 
@@ -71,7 +71,18 @@ def _at_border(necrotic: np.ndarray, border: np.ndarray) -> model.Tested:
     if not 0 < k < n:
         return UNTESTED
     observed, expected = int((necrotic & border).sum()), m * k / n
-    return model.Tested(ratio=observed / expected, observed=observed, expected=expected, p=float(hypergeom.sf(observed - 1, n, m, k)))
+    return model.Tested(ratio=observed / expected, observed=observed, expected=expected, p=_at_least(observed, n, m, k))
+
+
+def _at_least(observed: int, n: int, m: int, k: int) -> float:
+    """Chance that of m fibres drawn from n, of which k lie at a border, at least `observed` do (hypergeometric)."""
+    hits = np.arange(observed, min(m, k) + 1)
+
+    def log_choose(of: int | np.ndarray, chosen: int | np.ndarray) -> np.ndarray:
+        return np.asarray(gammaln(np.add(of, 1)) - gammaln(np.add(chosen, 1)) - gammaln(np.subtract(of, chosen) + 1))
+
+    possible = hits[m - hits <= n - k]
+    return float(min(np.exp(log_choose(k, possible) + log_choose(n - k, m - possible) - log_choose(n, m)).sum(), 1.0))
 
 
 def _name(
