@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 __version__ = "0.1.0"
@@ -27,6 +28,7 @@ def software_versions() -> dict[str, str]:
     return own | {name: package_version(name) for name in PACKAGES}
 
 
+@cache
 def package_version(name: str) -> str:
     """The installed version of a package, or "not installed"."""
     try:

@@ -74,16 +74,17 @@ def cut_crops(
 
 
 def _windows(chosen: Iterable[tuple[CropKind, int]], fibres: pd.DataFrame, nuclei: pd.DataFrame, finest_um: float) -> list[PixelGrid]:
-    fibre_rows, nucleus_rows = fibres.set_index("fibre_id"), nuclei.set_index("nucleus_id")
+    place = ["y_um", "x_um", "max_feret_um"]
+    fibre_rows, nucleus_rows = fibres.set_index("fibre_id")[place], nuclei.set_index("nucleus_id")[place]
     usual = float(np.clip(FIBRES_WIDE * np.nan_to_num(fibres["max_feret_um"].median()), *FIBRE_UM))
     found = []
     for kind, number in chosen:
         if kind == "fibre":
-            row = fibre_rows.loc[number]
-            centre, edge = row[["y_um", "x_um"]].to_numpy(float), max(usual, ROOM * np.nan_to_num(row["max_feret_um"]))
+            y, x, length = fibre_rows.loc[number].to_numpy(float)
+            centre, edge = np.array([y, x]), max(usual, ROOM * np.nan_to_num(length))
         elif kind == "nucleus":
-            row = nucleus_rows.loc[number]
-            centre, edge = row[["y_um", "x_um"]].to_numpy(float), max(CELL_UM, 2 * ROOM * np.nan_to_num(row["max_feret_um"]))
+            y, x, length = nucleus_rows.loc[number].to_numpy(float)
+            centre, edge = np.array([y, x]), max(CELL_UM, 2 * ROOM * np.nan_to_num(length))
         else:
             members = nuclei.loc[nuclei["cluster_id"] == number, ["y_um", "x_um"]].to_numpy(float)
             centre, edge = (members.min(axis=0) + members.max(axis=0)) / 2, max(usual, float(np.ptp(members, axis=0).max()) + CELL_UM)

@@ -22,6 +22,9 @@ from biopsy_analyzer.report.shown import fibre_class
 UNITS_PER_UM = 5
 MARK_UM = 1.6
 
+Cells = tuple[np.ndarray, np.ndarray]
+"""Centres (n, 2) (y, x) in um and types (n,) of all nuclei."""
+
 
 def closeups(material: Material) -> list[dict[str, Any]]:
     """Every close-up whose object is still there, under the class that the tables say now.
@@ -34,7 +37,8 @@ def closeups(material: Material) -> list[dict[str, Any]]:
         "cluster": material.clusters.assign(shown="cluster").set_index("cluster_id"),
     }
     here = [shot for shot in material.shots[1:] if shot.id in tables[shot.kind].index]
-    return [_closeup(material, shot, tables[shot.kind].loc[shot.id]) for shot in here]
+    cells = material.nuclei[["y_um", "x_um"]].to_numpy(), material.nuclei["type"].to_numpy()
+    return [_closeup(material, cells, shot, tables[shot.kind].loc[shot.id]) for shot in here]
 
 
 def closeup_groups(material: Material, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -54,7 +58,7 @@ def _ends(name: str, members: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [*({**closeup, "end": "surest"} for closeup in surest), *({**closeup, "end": "least sure"} for closeup in rest)]
 
 
-def _closeup(material: Material, shot: Shot, row: pd.Series) -> dict[str, Any]:
+def _closeup(material: Material, cells: Cells, shot: Shot, row: pd.Series) -> dict[str, Any]:
     grid = shot.grid
     edge_um = grid.shape[0] * grid.um_per_px
     ring = material.rings[shot.kind].get(shot.id)
@@ -68,7 +72,7 @@ def _closeup(material: Material, shot: Shot, row: pd.Series) -> dict[str, Any]:
         "uri": data_uri(shot.jpeg, "jpeg"),
         "view": round(edge_um * UNITS_PER_UM),
         "outline": "" if ring is None else closed_path(_units(ring, grid), 0.5),
-        "marks": _marks(material.nuclei, shot),
+        "marks": _marks(cells, shot),
         "bar_um": scale_bar_um(edge_um / 3),
         "probability": float(row["probability"]),
         "reason": row["reason"],
@@ -80,14 +84,15 @@ def _units(yx_um: np.ndarray, grid: PixelGrid) -> np.ndarray:
     return (yx_um - np.asarray(grid.origin_um)) * UNITS_PER_UM
 
 
-def _marks(nuclei: pd.DataFrame, shot: Shot) -> list[dict[str, Any]]:
+def _marks(cells: Cells, shot: Shot) -> list[dict[str, Any]]:
     """The cells within the window, but for the close-up of a single cell, which is left free."""
     if shot.kind == "nucleus":
         return []
-    where = _units(nuclei[["y_um", "x_um"]].to_numpy(), shot.grid)
+    centres, types = cells
+    where = _units(centres, shot.grid)
     edge = shot.grid.shape[0] * shot.grid.um_per_px * UNITS_PER_UM
     inside = np.all((where >= 0) & (where < edge), axis=1)
-    here, types = where[inside], nuclei["type"].to_numpy()[inside]
+    here, types = where[inside], types[inside]
     radius = max(MARK_UM * UNITS_PER_UM, edge / 90)
     paths = {name: marks_path(here[types == name], marker.corners, radius) for name, marker in NUCLEUS_MARKERS.items()}
     return [{"class": n, "path": p, "dot": NUCLEUS_MARKERS[n].corners > 4, "width": 2 * radius} for n, p in paths.items() if p]
