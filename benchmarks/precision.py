@@ -70,6 +70,7 @@ def shares(ours: Result, theirs: Result) -> dict[str, float]:
         has = pair > 0
         found[f"{table}"] = len(pair)
         found[f"{table}_found"] = float(has.mean()) if len(pair) else 1.0
+        found[f"{table}_called_otherwise"] = int((a[has] != b[pair[has] - 1]).sum())
         found[f"{table}_called_alike"] = float((a[has] == b[pair[has] - 1]).mean()) if has.any() else 1.0
     return found
 
