@@ -107,8 +107,10 @@ def _walk(slide: Slide, kinds: list[_Kind], blocks: list[tuple[int, int]], step:
 
     fronts = [kind.front for kind in kinds]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    labellers = min(cores - 1, MOST_GPU_LABELLERS) if fronts[0].network.device == "cuda" and cores > 1 else 1
     wanted = [any(front.needed(*block) for front in fronts) for block in blocks]
+    labellers = min(cores - 1, MOST_GPU_LABELLERS) if fronts[0].network.device == "cuda" and cores > 1 else 1
+    if sum(wanted) == 1:
+        labellers = min(cores, 2)  # both kinds at once, as no network computes beside them
     upcoming = iter([block for block, want in zip(blocks, wanted, strict=True) if want])
     tellers = [_Teller(step, front, blocks) for front in fronts]
     with (
@@ -132,7 +134,7 @@ def _walk(slide: Slide, kinds: list[_Kind], blocks: list[tuple[int, int]], step:
 
 
 class _Labelling:
-    """Windows on their way to be labelled: nuclei first, then the fibres that are measured without them."""
+    """Windows on their way to be labelled: nuclei first, then the fibres, whose colours are measured without them."""
 
     def __init__(self, kinds: list[_Kind], pool: ThreadPoolExecutor, most: int) -> None:
         self._kinds, self._pool, self._most = kinds, pool, most
@@ -154,13 +156,13 @@ class _Labelling:
         shelf.append(self._kinds[1].tell(view))
 
     def _tell_fibres(self, view: View, shelf: list[Found], near: list[Future[None]]) -> None:
-        for nuclei in near:
-            nuclei.result()
-        if not shelf:
-            self._kinds[0].tell(view)
-            return
-        here = shelf.pop()  # and those that windows before have found
-        self._kinds[0].tell(view, lambda grid: self._kinds[1].collection.cover(grid) | nuclear_mask(here.visible, here.grid, grid))
+        def under_nuclei(grid: PixelGrid) -> np.ndarray:
+            for nuclei in near:
+                nuclei.result()
+            here = shelf.pop()  # and those that windows before have found
+            return self._kinds[1].collection.cover(grid) | nuclear_mask(here.visible, here.grid, grid)
+
+        self._kinds[0].tell(view, under_nuclei if near else None)
 
     def wait(self, left: int) -> None:
         """Until at most `left` blocks are on their way; errors of those that are done are raised."""
