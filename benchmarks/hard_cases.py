@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image
+from scipy import ndimage
 
 from biopsy_analyzer.errors import WrongStain
 from biopsy_analyzer.models import Models, load_models
@@ -30,6 +31,10 @@ from biopsy_analyzer.training.judge import onto
 
 FIRST_SEED = 7_950_000
 SIZE_PX = 1024
+CLEAR_EOSIN, CLEAR_HAEMATOXYLIN = 0.25, 0.08
+"""A sick fibre is clearly so if its median eosin differs by this share from the normal ones' median, or it has so much more haematoxylin
+(optical density), it covers 200 um2, and it lies whole in the picture. Prior: what an eye sees beside its neighbours."""
+
 ZONES = {lay.PERIMYSIUM: "perimysium", lay.FAT: "fat", lay.VESSEL: "vessel", lay.NERVE: "nerve or spindle", lay.INFILTRATE: "infiltrate"}
 ZONES |= {lay.GLASS: "glass", lay.ENDOMYSIUM: "endomysium"}
 
@@ -54,6 +59,7 @@ def _fibres(seed: int, drawn: Drawn, units: pd.DataFrame, result: Result) -> pd.
     normal = drawn.fibre_stage[true.truth_id] == 0
     table = pd.DataFrame({"found": true.pred_id > 0, "called": called == state, "sick": ~normal})
     cases = {stage: drawn.fibre_stage[true.truth_id] == k for k, stage in enumerate(STAGES, 1)} | {"normal": normal}
+    cases["clearly sick"] = ~normal & _stands_out(drawn)[true.truth_id] & (true.truth_px * drawn.um_per_px**2 >= 200) & ~true.cut
     cases |= {"below 200 um2": true.truth_px * drawn.um_per_px**2 < 200, "cut by the edge": true.cut}
     cases |= {
         "packed (gap below 1 um)": np.full(len(true), recipe.gap_px * drawn.um_per_px < 1),
@@ -63,6 +69,17 @@ def _fibres(seed: int, drawn: Drawn, units: pd.DataFrame, result: Result) -> pd.
         "section with cracks": np.full(len(true), "tear" in recipe.artefacts),
     }
     return table.assign(**{f"case {name}": np.asarray(chosen) for name, chosen in cases.items()})
+
+
+def _stands_out(drawn: Drawn) -> np.ndarray:
+    """Bool (n + 1,) by label: stained unlike the section's normal fibres; all where none is normal."""
+    labels = np.arange(len(drawn.fibre_stage))
+    haematoxylin, eosin = (ndimage.median(drawn.concentrations[k], drawn.fibres, labels) for k in (0, 1))
+    normal = (drawn.fibre_stage == 0) & (labels > 0)
+    if not normal.any():
+        return np.ones(len(labels), dtype=bool)
+    paler = np.abs(eosin / np.nanmedian(eosin[normal]) - 1) >= CLEAR_EOSIN
+    return paler | (haematoxylin - np.nanmedian(haematoxylin[normal]) >= CLEAR_HAEMATOXYLIN)
 
 
 def _zones(drawn: Drawn, units: pd.DataFrame, found: np.ndarray) -> pd.DataFrame:

@@ -66,13 +66,13 @@ class SegmentSettings(_Group):
         192.0, gt=20, le=1000, description="um; longer fibres may be cut where a large section is cut into blocks, and are told. Prior."
     )
     nucleus_threshold: float = Field(
-        0.45, gt=0, lt=1, description="Probability; nucleus foreground. 0.4-0.5 measured alike, see nucleus_seed."
+        0.4, gt=0, lt=1, description="Probability; nucleus foreground. 0.35-0.45 measured alike, see nucleus_seed."
     )
     nucleus_seed: float = Field(
         0.4, gt=0, lt=1, description="As fibre_seed. 0.25-0.5 tried on drawn and real training images, 0.35-0.4 best."
     )
     nucleus_join: float = Field(0.45, gt=0, description="As fibre_join, for nuclei. 0.4-0.5 measured alike.")
-    min_nucleus_um2: float = Field(8.0, ge=0, description="um2; smaller finds are dropped. Prior.")
+    min_nucleus_um2: float = Field(5.0, ge=0, description="um2; smaller finds are dropped. 4-6 measured alike, see nucleus_seed.")
     largest_nucleus_um: float = Field(48.0, gt=10, le=500, description="As largest_fibre_um. Prior.")
     max_nucleus_um_per_px: float = Field(
         0.75, gt=0, description="um/px; coarser images show no nuclei well enough: null with a warning. Prior."

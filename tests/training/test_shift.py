@@ -41,7 +41,7 @@ def accuracy(model: StateModel, table: pd.DataFrame) -> float:
 
 def test_another_threshold_is_found_and_helps_on_fresh_sections():
     other = np.array([0.0, 0, 0, 0])  # this laboratory calls fibres sick much sooner
-    model, report = shift_states(fibres(6, 40, other), parent())
+    model, report = shift_states(fibres(6, 100, other), parent())
     assert not report["kept_parent"]
     assert report["chosen"]["kind"] == "level"
     assert report["held_out"]["by"] == "sections"
@@ -72,13 +72,14 @@ def test_a_laboratory_like_the_parents_keeps_the_parent(seed):
 
 
 def test_noise_is_not_learned_by_heart():
-    """Calls that have nothing to do with the fibres: no shift may claim to gain by features."""
-    table = fibres(5, 12, parent().intercept)
-    rng = np.random.default_rng(1)
-    table["truth"] = rng.choice(FIBRE_STATES, len(table))
-    report = shift_states(table, parent())[1]
-    assert report["chosen"]["kind"] != "slopes" or report["kept_parent"]
-    assert report["held_out"]["after"]["accuracy"]["value"] < 0.45
+    """Calls that have nothing to do with the fibres: hardly ever may a shift claim to gain by features (one standard error: one in six)."""
+    reports = []
+    for seed in range(1, 5):
+        table = fibres(5, 12, parent().intercept, seed)
+        table["truth"] = np.random.default_rng(seed).choice(FIBRE_STATES, len(table))
+        reports.append(shift_states(table, parent())[1])
+    assert sum(report["chosen"]["kind"] == "slopes" and not report["kept_parent"] for report in reports) <= 1
+    assert all(report["held_out"]["after"]["accuracy"]["value"] < 0.45 for report in reports)
 
 
 def test_two_sections_are_told_apart_from_many():

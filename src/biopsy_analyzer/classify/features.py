@@ -1,7 +1,8 @@
 """What a fibre's state is read from: each fibre against the ordinary fibres of its own section.
 
 Stain strength differs more between sections than sick from ordinary fibres within one, so absolute values do not carry over and
-differences do (measured on real images of three laboratories). All functions take whole sections, never parts of one.
+differences do (measured on real images of three laboratories). The network's own view stands beside its difference, because where most
+fibres are sick the ordinary ones may be so too. All functions take whole sections, never parts of one.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+SEEN = {"map_necrotic": "seen_necrotic", "map_pale_fragmented": "seen_pale_fragmented", "map_regenerating": "seen_regenerating"}
+"""Log odds of the network's pooled maps: the feature that compares them with ordinary fibres, and the one that takes them as they are."""
 NUCLEAR_FEATURES = ("nuclear_fraction", "internal_nuclei", "macrophages_inside", "deepest_nucleus")
 FEATURES = (
     "haematoxylin",  # difference to ordinary fibres over their optical density: basophilia
@@ -19,12 +22,14 @@ FEATURES = (
     "white_fraction",
     "solidity",
     "size",  # log2 of the equivalent diameter over that of ordinary fibres
-    "map_necrotic",  # log odds of the network's pooled map minus those of ordinary fibres
-    "map_pale_fragmented",
-    "map_regenerating",
+    *SEEN,  # log odds of the network's pooled map minus those of ordinary fibres
+    *SEEN.values(),  # the log odds themselves
     *NUCLEAR_FEATURES,
 )
 """Columns of `state_features`; the last four are NaN where nuclei could not be assessed."""
+
+ORDINARY_SHARE = 0.25
+"""Of a section's fibres, taken for ordinary. Of half, a quarter and a tenth, a quarter read left-out drawn sections best (docs/networks.md)."""
 
 INSIDE_UM = 2.0  # a macrophage nearer to the border may as well lie on the fibre: outlines are no better than that
 
@@ -36,14 +41,14 @@ def log_odds(probability: np.ndarray) -> np.ndarray:
 
 
 def ordinary_fibres(fibres: pd.DataFrame) -> np.ndarray:
-    """Which fibres stand for "ordinary" in their section: bool (n,), the half that the network finds most normal, ties included.
+    """Which fibres stand for "ordinary" in their section: bool (n,), the quarter that the network finds most normal, ties included.
 
-    A median over this half is that of normal fibres as long as a quarter of the fibres is normal. Without a finite `map_normal` all are.
+    A median over them is that of normal fibres as long as an eighth of the fibres is normal. Without a finite `map_normal` all are.
     """
     normal = fibres["map_normal"].to_numpy(dtype=np.float64)
     if not np.isfinite(normal).any():
         return np.ones(len(fibres), dtype=bool)
-    return np.asarray(normal >= np.nanmedian(normal))
+    return np.asarray(normal >= np.nanquantile(normal, 1 - ORDINARY_SHARE))
 
 
 def relative_to_section(fibres: pd.DataFrame) -> pd.DataFrame:
@@ -95,7 +100,8 @@ def state_features(fibres: pd.DataFrame) -> pd.DataFrame:
         **{name: (fibres[name] - _median(fibres[name], ordinary)) / density for name in ("haematoxylin_sd", "eosin_sd")},
         **{name: fibres[name] - _median(fibres[name], ordinary) for name in ("mottling", "white_fraction", "solidity")},
         "size": np.log2(fibres["equivalent_diameter_um"] / _median(fibres["equivalent_diameter_um"], ordinary)),
-        **{name: _relative_log_odds(fibres[name], ordinary) for name in ("map_necrotic", "map_pale_fragmented", "map_regenerating")},
+        **{name: _relative_log_odds(fibres[name], ordinary) for name in SEEN},
+        **{seen: log_odds(fibres[name].to_numpy()) for name, seen in SEEN.items()},
         "nuclear_fraction": fibres["nuclear_fraction"],
         # the second macrophage says less than the first
         "internal_nuclei": np.log1p(fibres["internal_nuclei_count"]),

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from biopsy_analyzer.classify.features import count_nuclei, ordinary_fibres, relative_to_section, state_features
+from biopsy_analyzer.classify.features import SEEN, count_nuclei, ordinary_fibres, relative_to_section, state_features
 from biopsy_analyzer.classify.state_model import StateModel
 from biopsy_analyzer.settings import ClassifySettings
 from biopsy_analyzer.tables import FIBRE_STATES
@@ -89,10 +89,11 @@ def _reasons(fibres: pd.DataFrame, model: StateModel, features: pd.DataFrame, be
     reasons = ["like the ordinary fibres of the section"] * len(fibres)
     told = np.flatnonzero(~normal | doubted)
     contributions = model.contributions(features.iloc[told])
-    for added, i, fibre in zip(contributions, told, fibres.iloc[told].to_dict("records"), strict=True):
+    rows = zip(contributions, told, fibres.iloc[told].to_dict("records"), features.iloc[told].to_dict("records"), strict=True)
+    for added, i, fibre, values in rows:
         state = second[i] if normal[i] else best[i]
         speaking = _speaking(model, added, state)[:REASONS]
-        why = "; ".join(_phrase(name, fibre, features[name].iloc[i], ordinary) for name in speaking) or "no single feature stands out"
+        why = "; ".join(_phrase(name, fibre, values[name], ordinary) for name in speaking) or "no single feature stands out"
         doubt = f"may be {FIBRE_STATES[second[i]]} ({others[i].max():.2f})"
         if normal[i]:
             reasons[i] = f"nearer to the ordinary fibres of the section than to any damage; {doubt}: {why}"
@@ -107,6 +108,9 @@ def _reasons(fibres: pd.DataFrame, model: StateModel, features: pd.DataFrame, be
 def _speaking(model: StateModel, added: np.ndarray, state: int) -> list[str]:
     """The features that speak for `state` against normal, the strongest first; added: (4, F) of one fibre."""
     gain = added[state] - added[FIBRE_STATES.index("normal")]
+    for compared, seen in SEEN.items():  # one voice, told once
+        gain[model.features.index(compared)] += gain[model.features.index(seen)]
+        gain[model.features.index(seen)] = 0.0
     names = [model.features[f] for f in np.argsort(-gain) if gain[f] > 0]
     return [name for name in names if MAPS.get(name, FIBRE_STATES[state]) == FIBRE_STATES[state]]
 
