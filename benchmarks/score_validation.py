@@ -2,6 +2,7 @@
 
     python benchmarks/score_validation.py coverage --sections 520 --out OUT
     python benchmarks/score_validation.py cohort --sections 50 --out OUT
+    python benchmarks/score_validation.py pixels --read FOLDER          # of score_reader.py
     python benchmarks/score_validation.py plots --out OUT --images docs/images
     python benchmarks/score_validation.py reader --read FOLDER          # FOLDER of score_reader.py -> benchmarks/score_reader/*.parquet
 
@@ -19,7 +20,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from score_cohort import ANY, DISEASES, NO_CLUSTERS, P_STATES, Made, Reader, make_section, pack
+from score_cohort import ANY, COLUMNS, DISEASES, NO_CLUSTERS, P_STATES, Made, Reader, make_section, pack
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from biopsy_analyzer.score import Scores, score
@@ -188,6 +189,35 @@ def confusion(table: pd.DataFrame) -> pd.DataFrame:
     return pd.crosstab(part["disease"], part["pattern"]).reindex(index=list(DISEASES), columns=list(PATTERNS), fill_value=0)
 
 
+def pixels(folder: Path) -> pd.DataFrame:
+    """The sections that score_reader.py read into `folder`, as the pipeline scores them, against the truth of the section itself."""
+    sections = pd.read_csv(folder / "sections.csv", names=["seed", "difficulty", "area", "status"]).drop_duplicates("seed")
+    rows = []
+    for seed, area in sections.loc[sections["area"] >= 0.1, ["seed", "area"]].itertuples(index=False):
+        tables = {name: pd.read_parquet(folder / f"{int(seed)}_{name}.parquet") for name in COLUMNS}
+        found, true = (
+            score(tables[f"{kind}_fibres"], tables[f"{kind}_nuclei"], NO_CLUSTERS, area, Settings(), nuclei_assessed=True).scores
+            for kind in ("found", "true")
+        )
+        for name in AXES:
+            one, other = getattr(found, name), getattr(true, name)
+            value, interval = (one.value, one.ci95) if name == "balance" else (one.measured, one.measured_ci95)
+            truth = other.value if name == "balance" else other.measured
+            if value is not None and truth is not None:
+                rows.append((int(seed), name, truth, value, *interval))
+    return pd.DataFrame(rows, columns=["section", "axis", "truth", "value", "low", "high"])
+
+
+def pixel_table(table: pd.DataFrame) -> pd.DataFrame:
+    """By axis: sections, intervals that hold the truth, bias, SD of the difference, mean truth, correlation."""
+    rows = []
+    for axis, part in table.groupby("axis", sort=False):
+        off = part["value"] - part["truth"]
+        told = len(part), covered(part).mean(), off.mean(), off.std(), part["truth"].mean(), np.corrcoef(part["value"], part["truth"])[0, 1]
+        rows.append((axis, *told))
+    return pd.DataFrame(rows, columns=["axis", "sections", "covered", "bias", "sd", "mean_truth", "correlation"])
+
+
 def plot_coverage(table: pd.DataFrame, path: Path) -> None:
     """Coverage by mode and by size of the section, against the band that is wanted."""
     figure, panels = plt.subplots(1, 4, figsize=(13, 3.4), sharey=True, layout="constrained")
@@ -272,7 +302,7 @@ def plot_cohort(table: pd.DataFrame, path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("coverage", "cohort", "plots", "reader"))
+    parser.add_argument("what", choices=("coverage", "cohort", "plots", "reader", "pixels"))
     parser.add_argument("--sections", type=int, default=520)
     parser.add_argument("--first", type=int, default=0, help="first section; settings were chosen on sections from 10000 on")
     parser.add_argument("--out", type=Path, default=Path("out"))
@@ -285,6 +315,8 @@ def main() -> None:
     pd.set_option("display.width", 200, "display.max_columns", 20)
     if options.what == "reader":
         pack(options.read, KEPT)
+    elif options.what == "pixels":
+        print(pixel_table(pixels(options.read)).round(4).to_string(index=False))
     elif options.what == "coverage":
         for mode in options.modes:
             table = coverage(options.sections, mode, options.first)
