@@ -58,6 +58,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         per_cm = (20_000, 20_000)  # 0.5 um/px
         corner = tifffile.imread(slide, key=0)[:640, :640]
         tifffile.imwrite(folder / "sample_slides" / slide.name, corner, photometric="rgb", resolution=per_cm, resolutionunit="CENTIMETER")
+    for other in (ROOT / "sample_slides").iterdir():
+        if other.suffix != ".tif":
+            (folder / "sample_slides" / other.name).symlink_to(other)
     (folder / "examples").symlink_to(ROOT / "examples")
     (folder / "slides").symlink_to("sample_slides")
     (folder / "slides.csv").write_text("path\nsample_slides/necrotizing.tif\n")

@@ -65,6 +65,16 @@ def reads_necrotizing(states: dict[str, str]) -> bool | None:
     return together([*wanted, *against, company])
 
 
+def in_the_way(states: dict[str, str]) -> list[str]:
+    """The findings that keep the answer from being yes: those that speak against it, else those that can't be told, else company missed."""
+    stands = {code: answer(states, code) for code in NECROTIZING["wanted"]}
+    stands |= {code: None if (found := answer(states, code)) is None else not found for code in NECROTIZING["against"]}
+    for kept in (False, None):
+        if codes := [code for code, found in stands.items() if found is kept]:
+            return codes
+    return [] if reads_necrotizing(states) else [code for code in NECROTIZING["supporting"] if answer(states, code) is not True]
+
+
 def eular_acr_points(states: dict[str, str]) -> tuple[float, float]:
     """The least and the most points of the biopsy items; what can't be told lies between."""
     answers = {code: answer(states, code) for code in EULAR_ACR}
@@ -101,6 +111,7 @@ def combine(document: dict[str, Any], case: dict[str, str]) -> dict[str, Any]:
         "absent": sorted(code for code, state in states.items() if state == "absent"),
         "cant_be_said": sorted(code for code, state in states.items() if state == "not_assessable"),
         "section_reads_necrotizing": in_words(biopsy),
+        "in_the_way": in_the_way(states),
         "fits_enmc_2016": in_words(fits),
         "rests_on": rests_on,
         "eular_acr_biopsy_points": eular_acr_points(states),

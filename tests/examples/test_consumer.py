@@ -59,6 +59,22 @@ def test_one_finding_changes_the_reading(changed: dict[str, str], reads: str) ->
 
 
 @pytest.mark.parametrize(
+    ("changed", "codes"),
+    [
+        ({}, []),
+        ({"necrotic-fibres": "absent", "perimysial-infiltrate": "not_assessable"}, ["necrotic-fibres"]),
+        ({"fibre-invasion": "present"}, ["fibre-invasion"]),
+        ({"perimysial-infiltrate": "not_assessable"}, ["perimysial-infiltrate"]),
+        ({"stages-mixed": "absent", "regeneration": "absent"}, ["stages-mixed", "regeneration"]),
+        ({"stages-mixed": "not_assessable"}, []),
+    ],
+)
+def test_what_is_in_the_way_of_a_yes_is_named(changed: dict[str, str], codes: list[str]) -> None:
+    found = combine(section(NECROTIZING | changed), CASE)
+    assert (found["in_the_way"], found["section_reads_necrotizing"] == "yes") == (codes, not codes)
+
+
+@pytest.mark.parametrize(
     ("case", "fits"),
     [
         ({}, "can't be said"),

@@ -78,3 +78,39 @@ def test_everything_works_without_a_network(lab: Path) -> None:
         pytest.skip("no network namespaces here")
     analyse(lab, "offline", *before)
     assert contents(lab / "offline") == contents(lab / "undisturbed")
+
+
+def _with_mounts(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a shell script that may mount; skips where this machine does not let mounts be made."""
+    tool = shutil.which("unshare")
+    probe = "mkdir -p probe && mount -t tmpfs tmpfs probe"
+    if not tool or subprocess.run([tool, "-rm", "sh", "-c", probe], cwd=folder, capture_output=True).returncode:
+        pytest.skip("no mount namespaces here")
+    batch = f"batch() {{ '{sys.executable}' -m biopsy_analyzer batch in --models models --workers 1 -o \"$1\"; }}"
+    known = {**os.environ, "PYTHONPATH": str(Path(biopsy_analyzer.__file__).parents[1])}
+    return subprocess.run(
+        [tool, "-rm", "sh", "-c", f"{batch}; {script}"], cwd=folder, capture_output=True, text=True, timeout=600, env=known
+    )
+
+
+@pytest.mark.fault(20)
+def test_a_small_disk_fills_and_the_same_command_resumes(lab: Path) -> None:
+    """A real file system of 256 KiB, which is then made larger."""
+    script = (
+        "mkdir -p disk && mount -t tmpfs -o size=256k tmpfs disk && batch disk/out; echo rc $?; ls -A disk/out;"
+        "mount -o remount,size=100m disk && batch disk/out; echo rc $?; cp -r disk/out resumed"
+    )
+    done = _with_mounts(script, lab)
+    assert [line for line in done.stdout.splitlines() if line.startswith("rc")] == ["rc 5", "rc 0"]
+    lines = done.stderr.splitlines()  # of the slide, and of the tables if they don't fit either
+    assert 1 <= len(lines) <= 2
+    assert all(line.startswith("ERROR ") and "No space left on device. Free space, then run the same command" in line for line in lines)
+    assert contents(lab / "resumed") == contents(lab / "undisturbed")
+
+
+@pytest.mark.fault(19)
+def test_a_read_only_disk_is_said_before_the_first_slide(lab: Path) -> None:
+    done = _with_mounts("mkdir -p fixed && mount -t tmpfs -o ro tmpfs fixed && batch fixed/out; echo rc $?", lab)
+    assert done.stdout.splitlines()[-1] == "rc 5"
+    (line,) = done.stderr.splitlines()
+    assert "can't write into fixed/out: Read-only file system. Choose another folder with -o" in line

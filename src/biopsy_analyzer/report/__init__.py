@@ -70,7 +70,7 @@ def _caption(result: Result) -> str:
 
 def _facts(result: Result) -> list[str]:
     """The pattern and what it rests on, for the legend."""
-    axes = result.scores.scores
+    axes = result.axes
     shares = {"necrosis": axes.necrosis.measured, "regeneration": axes.regeneration.measured}
     cells = axes.inflammation.measured
     return [

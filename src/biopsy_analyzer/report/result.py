@@ -11,7 +11,7 @@ from pydantic import Field
 
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.report.outlines import Rings, outlines
-from biopsy_analyzer.score.model import Scores
+from biopsy_analyzer.score.model import Axes, Scores
 from biopsy_analyzer.segment.stored_labels import StoredLabels
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.tissue.quality import Flag
@@ -100,3 +100,8 @@ class Result:
     scores: Scores
     crops: tuple[Crop, ...] = ()
     region_um: tuple[tuple[float, float], ...] | None = None
+
+    @property
+    def axes(self) -> Axes:
+        """Necrosis, regeneration and inflammation (0 to 1) and their balance (-1 to 1): what stands under `scores` in scores.json."""
+        return self.scores.scores
