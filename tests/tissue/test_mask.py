@@ -90,6 +90,25 @@ def test_real_fields_are_all_tissue(name: str, real_images: Path) -> None:
         assert find_tissue(slide, SETTINGS).mask.mean() > 0.98
 
 
+def test_pale_tissue_is_not_the_glass_of_a_field_without_glass() -> None:
+    """The clefts of a faded section are pink and smooth: taken for glass, they would take the paler fibres with them."""
+    rgb = np.full((80, 80, 3), (232, 180, 214), np.float64)
+    for top in range(0, 80, 20):
+        rgb[top : top + 8] = (238, 205, 222)
+        rgb[top + 3 : top + 5, :40] = (246, 228, 236)
+    noisy = rgb + np.random.default_rng(0).normal(0, 1, rgb.shape)
+    tissue = found(noisy.clip(0, 255).astype(np.uint8))
+    assert tissue.mask.all()
+    assert np.ptp(tissue.background_od) == 0
+
+
+def test_a_faded_real_field_is_all_tissue(real_images: Path) -> None:
+    rgb = tifffile.imread(real_images / "mdx_fields" / "field_04.tif")[..., :3]
+    faded = (256 * ((rgb + 1.0) / 256) ** 0.5 - 1).clip(0, 255).astype(np.uint8)  # half of every optical density
+    small = np.asarray(Image.fromarray(faded).resize((70, 70), Image.Resampling.BOX))
+    assert found(small).mask.mean() > 0.98
+
+
 def test_a_real_section_on_greenish_glass(real_images: Path) -> None:
     """Looked at by eye: the piece with its clefts, without dust; the glass right and below is out."""
     with open_slide(real_images / "toxin_injury" / "section.jpg", um_per_px=0.65) as slide:

@@ -113,7 +113,8 @@ def glass_od(rgb: np.ndarray) -> np.ndarray:
         counts += [np.bincount(part[kept][smooth][:, k], minlength=256) for k in range(3)]
     if counts[0].sum() < max(MIN_GLASS_SHARE * rgb[..., 0].size, 9):
         return np.full(3, brightest.min())  # a tint may be tissue here
-    return _percentile_od(counts, 50)
+    glass = _percentile_od(counts, 50)
+    return glass if np.ptp(glass) <= GLASS_CHROMA else np.full(3, brightest.min())  # so much tint is pale tissue, in a field without glass
 
 
 def _smooth_glass(od: np.ndarray) -> np.ndarray:
