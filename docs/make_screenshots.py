@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = 1500, 900
@@ -39,40 +40,59 @@ def _take_all(slide: Path, out: Path) -> None:
     viewer.window.resize(*SIZE)
     viewer.open(str(slide), plugin="biopsy-analyzer")
     _, dock = viewer.window.add_plugin_dock_widget("biopsy-analyzer", "Biopsy Analyzer")
-    take = _camera(viewer, out)
-    run, scores, fibres, export = (dock.pages[name] for name in ("Run", "Scores", "Fibres", "Export"))
+    run = dock.pages["Run"]
     dock.tabs.setCurrentWidget(run)
     run.out.setText(str(slide.parent / "results"))
     run.run.click()
     _wait(lambda: "nuclei" in run.message.text())
     run.out.setText("/data/results")  # the folder of this run is nobody's
-    take("run")
+    _take(viewer, out, "run")
     _wait(lambda: run.process is None)
-    _wait(lambda: scores.pictures.count() == 3)
-    viewer.reset_view()
-    take("scores")
-    dock.tabs.setCurrentWidget(fibres)
-    fibres.only.setCurrentText("necrotic")
-    fibres.review(1)
-    take("fibres")
-    dock.tabs.setCurrentWidget(dock.pages["Correct"])
-    take("correct")
-    dock.legend.filled.click()
-    dock.tabs.setCurrentWidget(export)
-    take("filled")
-    export.save_view(slide.parent / "view.png")
-    _save(slide.parent / "view.png", out / "plugin_view.jpg")
+    take_result(viewer, dock, out)
     viewer.close()
 
 
-def _camera(viewer: object, out: Path) -> Callable[[str], None]:
-    def take(name: str) -> None:
-        _wait(lambda: False, most_s=2.0)
-        whole = out / "whole.png"
-        viewer.screenshot(str(whole), canvas_only=False, flash=False)  # type: ignore[attr-defined]
-        _save(whole, out / f"plugin_{name}.jpg")
+def take_result(viewer: Any, dock: Any, out: Path) -> None:
+    """The pictures of a result that is open: seen, looked up, corrected, exported, read blind."""
+    from qtpy.QtCore import Qt
 
-    return take
+    scores, fibres, correct, export, blind = (dock.pages[name] for name in ("Scores", "Fibres", "Correct", "Export", "Blind reading"))
+    viewer.layers.selection.active = viewer.layers[0]
+    dock.tabs.setCurrentWidget(scores)
+    _wait(lambda: scores.pictures.count() == 3 and scores.inner.height() > 900)
+    viewer.reset_view()
+    _take(viewer, out, "scores")
+    dock.tabs.setCurrentWidget(fibres)
+    fibres.view.sortByColumn(2, Qt.SortOrder.AscendingOrder)
+    fibres.review(1)
+    _take(viewer, out, "fibres")
+    dock.tabs.setCurrentWidget(correct)
+    for state in (1, 3, 0):
+        correct.call(state)
+        fibres.review(1)
+    correct.delete()
+    fibres.review(1)
+    _take(viewer, out, "correct")
+    dock.workspace.look_at(250.0, 350.0)
+    dock.legend.filled.click()
+    dock.tabs.setCurrentWidget(export)
+    _take(viewer, out, "filled")
+    export.save_view(out / "view.png")
+    _save(out / "view.png", out / "plugin_view.jpg")
+    dock.legend.filled.click()
+    dock.tabs.setCurrentWidget(blind)
+    blind.reader.setText("Reader A")
+    blind.begin.click()
+    viewer.reset_view()
+    _take(viewer, out, "blind")
+    blind.end.click()
+
+
+def _take(viewer: Any, out: Path, name: str) -> None:
+    _wait(lambda: False, most_s=2.0)
+    whole = out / "whole.png"
+    viewer.screenshot(str(whole), canvas_only=False, flash=False)
+    _save(whole, out / f"plugin_{name}.jpg")
 
 
 def _save(png: Path, jpeg: Path) -> None:

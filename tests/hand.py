@@ -46,6 +46,9 @@ class Hand:
     def press(self, button: Any) -> None:
         self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
+    def press_at(self, widget: Any, place: QPoint) -> None:
+        self.qtbot.mouseClick(widget, Qt.MouseButton.LeftButton, pos=place)
+
     def key(self, key: Any, modifier: Any = NONE) -> None:
         self.qtbot.keyClick(self.canvas, key, modifier)
 

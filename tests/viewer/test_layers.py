@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from napari.layers import Layer
 
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.viewer.layers import fibre_levels, flag_boxes, nucleus_look, placed, result_layers, sides
@@ -42,7 +43,11 @@ def test_nuclei_look_as_their_type(session: Session) -> None:
     lymphocyte = int(np.flatnonzero(session.nuclei["type"] == "lymphocyte")[0])
     assert look["symbol"][lymphocyte] == "disc"
     assert np.allclose(look["face_color"][lymphocyte], (86 / 255, 180 / 255, 233 / 255, 1))
-    assert len(nucleus_look(session.nuclei[:0])["symbol"]) == 0
+
+
+def test_a_result_without_nuclei_has_layers_too(session: Session) -> None:
+    session.nuclei, session.clusters = session.nuclei[:0], session.clusters[:0]
+    assert [len(Layer.create(*layer).data) for layer in result_layers(session)[1:]] == [0, 0]
 
 
 def test_sides_close_the_ring() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from qtpy.QtCore import QPoint, Qt
 
 from biopsy_analyzer.viewer.dock import BiopsyAnalyzer
 from biopsy_analyzer.viewer.layers import OWN
-from hand import SHIFT, Hand
+from hand import CONTROL, SHIFT, Hand
 from painted_slide import STATES, centre, write_pyramid
 
 
@@ -224,6 +225,39 @@ def test_files_are_copied_and_never_onto_themselves(opened: BiopsyAnalyzer, tmp_
     assert (tmp_path / "copy" / "scores.json").read_bytes() == (folder / "scores.json").read_bytes()
     page.copy_into(folder)
     assert "is the result folder itself" in page.message.text()
+
+
+def test_of_a_corrected_section_the_corrected_files_are_copied(opened: BiopsyAnalyzer, hand: Hand, qtbot: Any, tmp_path: Path) -> None:
+    page = opened.pages["Export"]
+    opened.workspace.layers.nuclei.visible = False  # type: ignore[union-attr]
+
+    def copied(name: str) -> dict[str, Any]:
+        page.copy_into(tmp_path / name)
+        qtbot.waitUntil(lambda: page.message.text().startswith("Copied"), timeout=60_000)
+        return dict(json.loads((tmp_path / name / "scores.json").read_text()))
+
+    for number, name in ((10, "one"), (11, "two")):  # the second time what the first time wrote is old
+        hand.click(centre(number))
+        hand.key(Qt.Key.Key_2)
+        found = copied(name)
+        assert found["corrections"]["edits"] == number - 9
+        assert found["fibres"]["necrotic"] == 2 + number - 9
+    for _ in range(2):
+        hand.key(Qt.Key.Key_Z, CONTROL)
+    assert copied("none")["corrections"] is None
+
+
+def test_a_key_works_after_a_click_into_the_table(opened: BiopsyAnalyzer, hand: Hand, qtbot: Any) -> None:
+    fibres, session = opened.pages["Fibres"], opened.workspace.session
+    opened.tabs.setCurrentWidget(fibres)
+    fibres.only.setCurrentText("regenerating")
+    hand.press_at(fibres.view.viewport(), fibres.view.visualRect(fibres.model.index(0, 1)).center())
+    assert session is not None
+    number = _single(session.selected)[1]
+    qtbot.keyClick(fibres.view, Qt.Key.Key_2)
+    assert session.row("fibres", number)["state"] == "necrotic"  # type: ignore[index]
+    hand.click(centre(20))
+    assert "not among the regenerating fibres in the table" in fibres.about.text()
 
 
 def test_closing_lets_go_of_the_viewer(opened: BiopsyAnalyzer) -> None:

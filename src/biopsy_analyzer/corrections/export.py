@@ -61,6 +61,16 @@ def export(corrections: Corrections) -> Path:
     return folder
 
 
+def written(corrections: Corrections) -> Path | None:
+    """The folder that `export` wrote, if that was after the last edit; None where it is older, damaged or not there."""
+    folder = corrections.saved.folder / FOLDER
+    try:
+        document = json.loads((folder / "scores.json").read_bytes())
+        return folder if document["corrections"]["journal_sha256"] == corrections.journal.sha256 else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def corrected_document(corrections: Corrections) -> dict[str, Any]:
     """scores.json of the corrected section: the machine's, with the scores of now and what was corrected by whom."""
     saved, scores = corrections.saved, corrections.scores()

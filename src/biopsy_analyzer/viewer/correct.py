@@ -7,17 +7,17 @@ from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
-from napari.qt.threading import thread_worker
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QListWidget, QPushButton, QVBoxLayout, QWidget
 
 from biopsy_analyzer.corrections import Change, Corrections
 from biopsy_analyzer.corrections.edits import UNASSESSABLE
-from biopsy_analyzer.corrections.export import corrected_document, export
+from biopsy_analyzer.corrections.export import corrected_document
 from biopsy_analyzer.corrections.journal import NAME
 from biopsy_analyzer.errors import BiopsyAnalyzerError, UsageError
 from biopsy_analyzer.tables import FIBRE_STATES, NUCLEUS_TYPES
 from biopsy_analyzer.viewer.correct_text import edit_text, scores_text
+from biopsy_analyzer.viewer.current import with_current_folder
 from biopsy_analyzer.viewer.pen import Pen
 from biopsy_analyzer.viewer.session import Session
 from biopsy_analyzer.viewer.teach import Teacher
@@ -205,6 +205,9 @@ class CorrectWidget(QWidget):
         return ids[0]
 
     def _edit(self, act: Callable[[], Change]) -> None:
+        if self.workspace.writing:
+            self.workspace.say("The corrected result is being written; make this edit when it is done.")
+            return
         change = self._guarded(act)
         if change is not None:
             self.workspace.say(change.text)
@@ -246,30 +249,15 @@ class CorrectWidget(QWidget):
         self.buttons["undo"].setEnabled(now is not None and now.can_undo)
         self.buttons["redo"].setEnabled(now is not None and now.can_redo)
         self.buttons["cancel"].setEnabled(self.pen.drawing)
-        self.buttons["export"].setEnabled(now is not None)
+        self.buttons["export"].setEnabled(now is not None and bool(now.edits))
         self.buttons["adapt"].setEnabled(now is not None and bool(now.edits))
         self.scores.setText(scores_text(session.saved.document, session.document) if session else "")
         self.edits.clear()
         self.edits.addItems([edit_text(line) for line in reversed(now.edits)] if now else [])
 
-    # What takes longer, off the window's thread
-
     def write_corrected(self) -> None:
         """Write the corrected result into corrected/."""
-        corrections = self._guarded(self._corrections)
-        if corrections is None:
-            return
-
-        def done(folder: Any) -> None:
-            self.workspace.say(f"written: {folder}")
-            self.buttons["export"].setEnabled(True)
-
-        def failed(error: Exception) -> None:
-            self.workspace.say(str(error))
-            self.buttons["export"].setEnabled(True)
-
-        self.buttons["export"].setEnabled(False)
-        thread_worker(export, connect={"returned": done, "errored": failed})(corrections)
+        with_current_folder(self.workspace, lambda folder: self.workspace.say(f"written: {folder}"))
 
     def closeEvent(self, event: Any) -> None:  # noqa: N802
         """Nothing of it stays behind: keys, the pen, a running adaptation."""

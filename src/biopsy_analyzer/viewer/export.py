@@ -49,12 +49,6 @@ def save_picture(canvas: np.ndarray, um_per_px: float, session: Session, path: P
     write_bytes(path, content.tobytes())
 
 
-def shown_folder(session: Session) -> Path:
-    """The folder of what is shown: the corrected result where there is one, else the machine's."""
-    corrected = session.folder / "corrected"
-    return corrected if session.corrections is not None and (corrected / "scores.json").is_file() else session.folder
-
-
 def copy_files(folder: Path, names: list[str], into: Path) -> list[Path]:
     """Copies of these files of a result folder in `into`, which may exist; those that the result has not are left out.
 

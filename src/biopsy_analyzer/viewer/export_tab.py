@@ -10,7 +10,8 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from biopsy_analyzer.errors import BiopsyAnalyzerError
-from biopsy_analyzer.viewer.export import FILES, copy_files, save_picture, shown_folder
+from biopsy_analyzer.viewer.current import with_current_folder
+from biopsy_analyzer.viewer.export import FILES, copy_files, save_picture
 from biopsy_analyzer.viewer.session import Session
 from biopsy_analyzer.viewer.workspace import Workspace
 
@@ -51,13 +52,14 @@ class ExportTab(QWidget):
             self.copy_into(Path(chosen))
 
     def copy_into(self, folder: Path) -> None:
-        """Copy the ticked files; corrected ones after corrections."""
-        session = self.workspace.session
-        if session is None:
-            return
+        """Copy the ticked files; of a corrected section the corrected ones, written first where they are not there yet."""
         names = [name for name, box in self.boxes.items() if box.isChecked()]
+        self.message.setText("")
+        with_current_folder(self.workspace, lambda source: self._copy(source, names, folder))
+
+    def _copy(self, source: Path, names: list[str], folder: Path) -> None:
         try:
-            copied = copy_files(shown_folder(session), names, folder)
+            copied = copy_files(source, names, folder)
             self.message.setText(f"Copied {len(copied)} to {folder}: {', '.join(path.name for path in copied)}")
         except BiopsyAnalyzerError as error:
             self.message.setText(str(error))
@@ -87,10 +89,10 @@ class ExportTab(QWidget):
             self.message.setText(str(error))
 
     def _open_report(self) -> None:
-        session = self.workspace.session
-        if session is None:
-            return
-        page = shown_folder(session) / "report.html"
+        with_current_folder(self.workspace, self._open_page)
+
+    def _open_page(self, folder: Path) -> None:
+        page = folder / "report.html"
         if page.is_file():
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(page)))
         else:

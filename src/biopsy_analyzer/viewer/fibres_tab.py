@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 from qtpy.QtCore import QItemSelection, QItemSelectionModel, Qt
+from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QAbstractItemView, QComboBox, QHBoxLayout, QLabel, QPushButton, QTableView, QVBoxLayout, QWidget
 
 from biopsy_analyzer.report.palette import FIBRE_COLOURS
@@ -20,6 +21,16 @@ _ROLE = QItemSelectionModel.SelectionFlag
 NEXT_KEY, PREVIOUS_KEY = "N", "Shift-N"
 
 
+class _Table(QTableView):
+    """A table in which typed keys are the window's (a state, the next doubtful one), no search."""
+
+    def keyPressEvent(self, event: Any) -> None:  # noqa: N802
+        if event.text() and not event.matches(QKeySequence.StandardKey.Copy):
+            event.ignore()
+        else:
+            super().keyPressEvent(event)
+
+
 class FibresTab(QWidget):
     """The table, what is known of the selection, and the review queue."""
 
@@ -28,7 +39,7 @@ class FibresTab(QWidget):
     def __init__(self, workspace: Workspace) -> None:
         super().__init__()
         self.workspace = workspace
-        self.model, self.view, self.only = FibreModel(self), QTableView(), QComboBox()
+        self.model, self.view, self.only = FibreModel(self), _Table(), QComboBox()
         self.about, self.left = QLabel(), QLabel()
         self.next, self.previous = QPushButton(f"Next doubtful ({NEXT_KEY})"), QPushButton("Previous")
         self._following = False
@@ -142,6 +153,8 @@ class FibresTab(QWidget):
         for at in (row for row in rows if row is not None):
             chosen.select(self.model.index(at, 0), self.model.index(at, 0))
             self.view.scrollTo(self.model.index(at, 0), QAbstractItemView.ScrollHint.PositionAtCenter)
+        if len(ids) == 1 and kind == "fibres" and rows == [None]:
+            self.about.setText(f"{self.about.text()}\n(not among the {self.only.currentText()} fibres in the table)")
         self.view.selectionModel().select(chosen, _ROLE.ClearAndSelect | _ROLE.Rows)
         self._following = False
 

@@ -18,6 +18,9 @@ LayerData = tuple[Any, dict[str, Any], str]
 OWN = "biopsy_analyzer"
 """Key of a layer's metadata under which its Session or Slide stands."""
 
+MOST_NUCLEI = 20_000
+"""Drawn at once, which stays fluid without a graphics card; where more are in view none is shown."""
+
 _SYMBOLS = {"myonucleus": "ring", "internal": "diamond", "macrophage": "triangle_up", "lymphocyte": "disc", "other": "ring"}
 _NUCLEUS_UM = 5.0
 _UM = ("um", "um")
@@ -42,9 +45,10 @@ def result_layers(session: Session) -> list[LayerData]:
     """Fibres, nuclei, clusters and, where there are any, quality flags of a session, in this order from below."""
     own = {"metadata": {OWN: session}}
     flags = flag_boxes(session)
+    drawn = slice(len(session.nuclei) if len(session.nuclei) <= MOST_NUCLEI else 0)  # of more, the dock draws those in view
     return [
         (fibre_levels(session), {**placed(session.labels["fibres"].grids[0]), **fibre_look(), **own, "name": "fibres"}, "labels"),
-        (nucleus_points(session), {**nucleus_look(session.nuclei), **own, "name": "nuclei"}, "points"),
+        (nucleus_points(session)[drawn], {**nucleus_look(session.nuclei[drawn]), **own, "name": "nuclei"}, "points"),
         (*cluster_vectors(session, own | {"name": "clusters"}), "vectors"),
         *([(flags[0], {**flags[1], **own, "name": "quality"}, "shapes")] if flags[0] else []),
     ]
@@ -70,11 +74,11 @@ def nucleus_points(session: Session) -> np.ndarray:
 
 
 def nucleus_look(nuclei: pd.DataFrame) -> dict[str, Any]:
-    """Colour and marker of each nucleus by its type; size in um."""
+    """Colour and marker of each nucleus by its type; size in um. napari takes no empty arrays: without nuclei one of each."""
     types = pd.Categorical(nuclei["type"], categories=list(NUCLEUS_COLOURS)).codes
     return {
-        "face_color": np.array([rgba(colour) for colour in NUCLEUS_COLOURS.values()])[types],
-        "symbol": np.array([_SYMBOLS[name] for name in NUCLEUS_COLOURS])[types],
+        "face_color": np.array([rgba(colour) for colour in NUCLEUS_COLOURS.values()])[types] if len(types) else "white",
+        "symbol": np.array([_SYMBOLS[name] for name in NUCLEUS_COLOURS])[types] if len(types) else "disc",
         "size": _NUCLEUS_UM,
         "border_color": "#1e1e1e",
         "border_width": 0,

@@ -78,6 +78,7 @@ class ScoresTab(QScrollArea):
             canvas = FigureCanvasQTAgg(figure)
             canvas.setFixedHeight(round(figure.get_figheight() * 100))
             self.pictures.addWidget(canvas)
+            canvas.show()  # now, not when Qt comes to it: what is not shown has no height, and the pictures would lie over each other
         section.canvas.mpl_connect("button_press_event", self._clicked_on_map)
         self.inner.updateGeometry()  # else the scroll area keeps the height it had
 

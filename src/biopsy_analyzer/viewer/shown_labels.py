@@ -46,6 +46,10 @@ class ShownLevel(LazyArray):
         self._labels, self._classes, self._edge_px = labels, classes, edge_px
         self._blocks: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
 
+    def recolour(self, classes: ClassOfFibre) -> None:
+        """Other classes from now on, on the same outlines."""
+        self._classes = classes
+
     def window(self, top: int, left: int, bottom: int, right: int) -> np.ndarray:
         margin = self._edge_px
         y0, x0 = max(top - margin, 0), max(left - margin, 0)

@@ -14,6 +14,7 @@ from qtpy.QtCore import QTimer
 
 from biopsy_analyzer.slide import Slide
 from biopsy_analyzer.viewer.layers import (
+    MOST_NUCLEI,
     OWN,
     cluster_vectors,
     fibre_levels,
@@ -25,8 +26,8 @@ from biopsy_analyzer.viewer.layers import (
     sides,
 )
 from biopsy_analyzer.viewer.session import Session
+from biopsy_analyzer.viewer.shown_labels import ClassOfFibre
 
-_MOST_NUCLEI = 20_000  # drawn at once, which stays fluid without a graphics card; beyond it a view shows none and says so
 _SETTLED_MS = 80  # the view has come to rest
 _CLICK_PX = 4.0  # the mouse may move in a click
 _CLOSE_UP_UM = 300.0  # width of the view on an object that is jumped to
@@ -47,6 +48,7 @@ class Workspace:
 
     session_changed(Session | None)     another result is open, or none
     said(text)                          a line for the person before the screen
+    writing                             the corrected result is being written: no edits meanwhile
     put_away                            the result that is open in blind reading, when `session` is None and no layer shows it
     """
 
@@ -56,9 +58,10 @@ class Workspace:
     def __init__(self, viewer: napari.Viewer) -> None:
         self.viewer, self.layers = viewer, Layers()
         self.session: Session | None = None
-        self.blind = False
+        self.blind, self.writing = False, False
         self.put_away: Session | None = None
         self._drawn: np.ndarray | None = None
+        self._drawn_labels: dict[str, Any] | None = None
         self.filled, self.hidden = False, frozenset({"myonucleus", "other"})
         self._settle = QTimer()
         self._settle.setSingleShot(True)
@@ -160,7 +163,10 @@ class Workspace:
         if self.hidden:
             near &= ~self.session.nuclei["type"].isin(self.hidden).to_numpy()
         rows = np.flatnonzero(near)
-        rows = rows if len(rows) <= _MOST_NUCLEI else rows[:0]
+        if len(rows) > MOST_NUCLEI:
+            if self._drawn is None or len(self._drawn):
+                self.say(f"{len(rows)} nuclei are in view; they are drawn below {MOST_NUCLEI}: zoom in.")
+            rows = rows[:0]
         if self._drawn is None or not np.array_equal(rows, self._drawn):
             self._drawn = rows
             self._draw_nuclei(points, self.session, rows)
@@ -215,24 +221,34 @@ class Workspace:
             self.session.selection_changed.disconnect(self._draw_selection)
             self.session.shown.disconnect(self._redraw)
         self.session, self.layers, self._drawn = session, Layers(selected=self.layers.selected), None
+        self._drawn_labels = session.labels if session is not None else None
         if session is not None:
             session.selection_changed.connect(self._draw_selection)
             session.shown.connect(self._redraw)
         self.session_changed.emit(session)
 
-    def _redraw(self, _change: Any) -> None:
-        session = self.session
+    def _redraw(self, change: Any) -> None:
+        """All that `change` (None: anything) may have changed; most corrections are of one state, and outlines need no second look."""
+        session, (fibres, nuclei, clusters) = self.session, (self.layers.fibres, self.layers.nuclei, self.layers.clusters)
         if session is None:
             return
-        if self.layers.fibres is not None:
-            self.layers.fibres.data = fibre_levels(session)
-        if self.layers.nuclei is not None:
+        if fibres is not None:
+            if change is None or change.boxes_um["fibres"] or session.labels is not self._drawn_labels:
+                fibres.data = fibre_levels(session)
+            else:
+                classes = ClassOfFibre(session.fibres)
+                for level in fibres.data:
+                    level.recolour(classes)
+                fibres.refresh(extent=False)
+        self._drawn_labels = session.labels
+        if nuclei is not None and (change is None or change.nucleus_ids):
             self._drawn = None
             self.show_nuclei_in_view()
-        if self.layers.clusters is not None:
+        if clusters is not None:
             data, facts = cluster_vectors(session, {})
-            self.layers.clusters.data = data
-            self.layers.clusters.edge_color = facts["edge_color"]
+            if data.shape != clusters.data.shape or not np.array_equal(data, clusters.data):
+                clusters.data = data
+            clusters.edge_color = facts["edge_color"]
 
     def _draw_selection(self, kind: str, ids: list[int]) -> None:
         rings = [self.session.outline(kind, number) for number in ids] if self.session else []
