@@ -28,7 +28,9 @@ FAULTS = {
         "Seeded mutants: bytes, directory entries, zeros, cuts", "The parent lives, memory and time stay bounded, only our errors", "3"
     ),
     5: Fault("Tile width of 2^31 - 1 (ends OpenSlide's process)", "That slide fails; batch and napari live", "3"),
-    6: Fault("A tile that can't be decoded", "Others are read, the tile is counted; over 1 %: refused, else for review", "3 or 0"),
+    6: Fault(
+        "A tile that can't be decoded", "Others are read, it is counted; over 1 % of the tissue's: refused, else for review", "3 or 0"
+    ),
     7: Fault("A tile that is not stored", "Background", "0"),
     8: Fault("um/px missing, 0, negative, NaN, 252, of 72 dpi, or x and y over 5 % apart", "0.05 to 5 is taken, else: give --mpp", "3"),
     9: Fault("um/px wrong so that fibres have implausible sizes", "For review: is the pixel size right?", "0"),
@@ -39,7 +41,11 @@ FAULTS = {
     14: Fault("Circle of directories, 65,000 of them, 10 MB description", "Refused soon", "3"),
     15: Fault("Empty, HTML, zip, pipe, or folder named .svs", "Refused by what it is; nothing waits on a pipe", "3"),
     16: Fault("Names of any script, spaces, `$(x)`, `-rf`, newline, 240 characters, bytes that are no UTF-8", "Analysed", "0"),
-    17: Fault("Equal names in two folders; a.svs and a.tif", "Each has a result folder of its own", "0"),
+    17: Fault(
+        "Equal names in two folders; a.svs and a.tif",
+        "Each has a result folder of its own; given in two commands, the second is refused",
+        "0; 3",
+    ),
     18: Fault(
         "`../` as case id, links in circles, links out of the output folder", "Nothing is written outside the output folder", "3 or 2"
     ),
@@ -76,7 +82,8 @@ Exit codes: 0 all well · 1 a bug of ours · 2 usage or configuration · 3 some 
 5 environment (disk, models, cluster) · 130 interrupted. A slide that meets a bug of ours is a failed slide of its batch (3).
 
 Longer campaigns run by one command, `python benchmarks/campaigns.py`: 50 kills at random moments, 1000 mutants of slides; the tests hold
-shortened ones. Changed bytes in a tile, which decoders do not notice, only show in the slide's SHA-256: give it in the manifest.
+shortened ones. On 22 November 2026, on two busy cores: 50 kills, 2 outputs finished after them, neither differs from an undisturbed one
+in a byte; 1000 mutants, none ended otherwise than as a result (191, all for review), a refused result (1) or one of our errors (808). Changed bytes in a tile, which decoders do not notice, only show in the slide's SHA-256: give it in the manifest.
 
 | # | fault | what happens | exit | tests |
 | --- | --- | --- | --- | --- |
