@@ -41,7 +41,7 @@ class TissueSettings(_Group):
         0.4,
         gt=0,
         le=1,
-        description="Share of fibres called normal without any nucleus; more is reported. Living fibres 0-0.16. Prior.",
+        description="Share of fibres called normal without a nucleus of their own; more is reported. Living fibres 0-0.25. Prior.",
     )
     unsure_cell: float = Field(0.6, gt=0, le=1, description="Probability below which the kind of an inflammatory cell is unsure. Prior.")
     max_unsure_cells: float = Field(0.25, ge=0, le=1, description="Share of inflammatory cells so unsure; more is reported. Prior.")

@@ -173,14 +173,16 @@ def test_cells_of_doubtful_kind_are_flagged() -> None:
 
 
 def test_ordinary_fibres_without_nuclei_make_the_reference_doubtful() -> None:
-    counts = np.repeat([0.0, 2.0], [12, 18])
-    fibres = pd.DataFrame({"state": "normal", "touches_border": False, "nuclei_count": counts})
-    assert reference_flags(fibres, SETTINGS) == []  # 0.4, not above
-    assert reference_flags(fibres[:19], SETTINGS) == []  # too few
-    (flag,) = reference_flags(fibres[:29], SETTINGS)
+    fibres = pd.DataFrame({"fibre_id": np.arange(1, 31), "state": "normal", "touches_border": False, "nuclei_count": 1.0})
+    types = np.repeat(["macrophage", "myonucleus", "internal"], [12, 9, 9])  # twelve have nothing but a cell that lies on them
+    nuclei = pd.DataFrame({"fibre_id": np.arange(1, 31), "type": types})
+    assert reference_flags(fibres, nuclei, SETTINGS) == []  # 0.4, not above
+    assert reference_flags(fibres[:19], nuclei, SETTINGS) == []  # too few
+    (flag,) = reference_flags(fibres[:29], nuclei, SETTINGS)
     assert (flag.code, flag.value) == ("reference-doubtful", pytest.approx(12 / 29))
-    assert reference_flags(fibres[:29].assign(nuclei_count=np.nan), SETTINGS) == []
-    assert reference_flags(fibres[:29].assign(state="necrotic"), SETTINGS) == []
+    assert reference_flags(fibres[:29].assign(nuclei_count=np.nan), nuclei, SETTINGS) == []
+    assert reference_flags(fibres[:29].assign(state="necrotic"), nuclei, SETTINGS) == []
+    assert reference_flags(fibres.assign(nuclei_count=0.0), nuclei[:0], SETTINGS)[0].value == 1
 
 
 @pytest.mark.fault(9)

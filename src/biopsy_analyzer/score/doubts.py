@@ -37,6 +37,6 @@ def find_doubts(fibres: pd.DataFrame, nuclei: pd.DataFrame, inflammatory: np.nda
     assessed = float(fibres["assessable"].mean()) if len(fibres) else 1.0
     if assessed < settings.score.min_assessed:
         section.append(f"{assessed:.0%} of the outlined fibres could be judged (at least {settings.score.min_assessed:.0%})")
-    flags = reference_flags(fibres, settings.tissue), cell_flags(nuclei, inflammatory, settings.tissue)
+    flags = reference_flags(fibres, nuclei, settings.tissue), cell_flags(nuclei, inflammatory, settings.tissue)
     reference, cells = (tuple(flag.message.rstrip(".") for flag in found) for found in flags)
     return Doubts(tuple(section), reference, cells)

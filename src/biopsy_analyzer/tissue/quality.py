@@ -131,16 +131,19 @@ def size_flags(min_feret_um: np.ndarray, settings: TissueSettings) -> list[Flag]
     return [flag for flag in flags if flag]
 
 
-def reference_flags(fibres: pd.DataFrame, settings: TissueSettings) -> list[Flag]:
-    """A flag if many of the whole fibres called normal show no nucleus: then dead fibres may be what is ordinary in this section.
+def reference_flags(fibres: pd.DataFrame, nuclei: pd.DataFrame, settings: TissueSettings) -> list[Flag]:
+    """A flag if many of the whole fibres called normal show no nucleus of their own: then dead fibres may be what is ordinary here.
 
-    fibres  `state`, `touches_border`, `nuclei_count` (NaN: not assessed); fewer than 20 such fibres tell nothing
+    fibres  `fibre_id`, `state`, `touches_border`, `nuclei_count` (NaN: not assessed); fewer than 20 such fibres tell nothing
+    nuclei  `fibre_id`, `type`: myonuclei and internal ones are a fibre's own, cells that lie on it are not
     """
     ordinary = fibres[(fibres["state"] == "normal") & ~fibres["touches_border"] & fibres["nuclei_count"].notna()]
     if len(ordinary) < MIN_SIZED:
         return []
-    bare = float((ordinary["nuclei_count"] == 0).mean())
-    text = "of the fibres called normal show no nucleus; if they are dead, they were taken for the ordinary ones."
+    others = nuclei.loc[~nuclei["type"].isin(("myonucleus", "internal")), "fibre_id"].value_counts()
+    own = ordinary["nuclei_count"].to_numpy() - others.reindex(ordinary["fibre_id"], fill_value=0).to_numpy()
+    bare = float((own <= 0).mean())
+    text = "of the fibres called normal show no nucleus of their own; if they are dead, they were taken for the ordinary ones."
     flag = _above("reference-doubtful", bare, settings.max_bare_share, text)
     return [flag] if flag else []
 
