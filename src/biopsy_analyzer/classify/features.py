@@ -29,7 +29,7 @@ FEATURES = (
 """Columns of `state_features`; the last four are NaN where nuclei could not be assessed."""
 
 ORDINARY_SHARE = 0.25
-"""Of a section's fibres, taken for ordinary. Of half, a quarter and a tenth, a quarter read left-out drawn sections best (docs/networks.md)."""
+"""Of a section's fibres, taken for ordinary. Half and a tenth read left-out drawn sections worse or no better (docs/networks.md)."""
 
 INSIDE_UM = 2.0  # a macrophage nearer to the border may as well lie on the fibre: outlines are no better than that
 
