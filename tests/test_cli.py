@@ -114,6 +114,12 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_work(plan: Plan, tmp
     assert run("draw", "-o", "out", folder=tmp_path).returncode == 5
 
 
+def test_closed_output_is_one_line() -> None:
+    done = subprocess.run(["sh", "-c", f"'{sys.executable}' -m biopsy_analyzer settings >&-"], capture_output=True, text=True)
+    assert done.returncode == 5
+    assert done.stderr == "ERROR settings: standard output is closed. Results that go into a folder are there.\n"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_standard_output_that_is_full_is_one_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "biopsy_analyzer", "draw", "--size", "128", "-o", "drawn"]

@@ -33,7 +33,9 @@ def errors_in_one_line(subject: str, log_folder: Path) -> Iterator[None]:
 
 
 def write_out(text: str) -> None:
-    """Write a line or more to standard output now; OutputError where nobody reads it or its disk is full."""
+    """Write a line or more to standard output now; OutputError where it is closed, nobody reads it, or its disk is full."""
+    if sys.stdout is None:
+        raise OutputError("standard output is closed. Results that go into a folder are there")
     try:
         sys.stdout.write(f"{text.rstrip()}\n")
         sys.stdout.flush()
@@ -50,6 +52,8 @@ def _fail(subject: str, message: str, exit_code: int) -> None:
 def write_error(subject: str, message: str) -> None:
     """Write `ERROR subject: message.` to standard error, as one line."""
     what = message.removeprefix(f"{subject}: ").rstrip(".")
+    if sys.stderr is None:  # closed: the exit code tells
+        return
     sys.stderr.write(f"ERROR {for_terminal(subject)}: {for_terminal(what)}.\n")
 
 

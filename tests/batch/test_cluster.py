@@ -1,12 +1,17 @@
 """Slides handed out by a real Dask cluster on this machine; what only a far one could show is left to docs/batch.md."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import biopsy_analyzer
 from biopsy_analyzer.batch import cluster
 from biopsy_analyzer.batch.cluster import ClusterError, analyse_on_worker, check_address, run_on_cluster
 from biopsy_analyzer.batch.job import Job, Options, outcome_of, to_line
@@ -68,6 +73,73 @@ def test_results_and_tables_are_those_of_this_machine(address: str, painted: Pat
         lambda job, outcome: None,
     )
     assert left == ["missing"]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Certificate and key, signed by themselves, so the certificate is its own authority."""
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
+    made = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+        "-out",
+        cert,
+        "-keyout",
+        key,
+    ]
+    if not shutil.which("openssl"):
+        pytest.skip("no openssl here")
+    subprocess.run(made, check=True, capture_output=True)
+    return cert, key
+
+
+@pytest.mark.fault(34)
+def test_an_encrypted_cluster_with_certificates_and_without(certificate: tuple[str, str], tmp_path: Path) -> None:
+    """The command finds its certificates in Dask's configuration; without them no word is exchanged."""
+    distributed = pytest.importorskip("distributed")
+    cert, key = certificate
+    roles = {f"tls_{role}_{part}": path for role in ("scheduler", "worker", "client") for part, path in (("cert", cert), ("key", key))}
+    security = distributed.Security(tls_ca_file=cert, require_encryption=True, **roles)
+    own = {
+        "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "true",
+        "DASK_DISTRIBUTED__COMM__TLS__CA_FILE": cert,
+        "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT": cert,
+        "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY": key,
+    }
+    plain = {**os.environ, "PYTHONPATH": str(Path(biopsy_analyzer.__file__).parents[1])}
+    with (
+        warnings.catch_warnings(),
+        distributed.LocalCluster(
+            1,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            protocol="tls://",
+            security=security,
+            silence_logs=50,
+        ) as started,
+    ):
+        assert started.scheduler_address.startswith("tls://127.0.0.1:")
+        (tmp_path / "page.svs").write_text("<!DOCTYPE html><html>not found</html>")
+        command = [sys.executable, "-m", "biopsy_analyzer", "batch", "page.svs", "--scheduler", started.scheduler_address]
+        answered, refused = (
+            subprocess.run([*command, "-o", out], cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment)
+            for out, environment in (("out", {**plain, **own}), ("other", plain))
+        )
+    assert (answered.returncode, len(answered.stderr.splitlines())) == (4, 1)  # the worker looked at it
+    assert answered.stderr.startswith("ERROR page.svs: ")
+    assert "HTML" in answered.stderr
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (5, 1)
+    assert "no certificates for tls://127.0.0.1:" in refused.stderr
 
 
 def test_what_passes_through_the_scheduler_is_small(models: Path, tmp_path: Path) -> None:

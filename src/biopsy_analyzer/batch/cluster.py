@@ -107,9 +107,11 @@ def analyse_on_worker(job: str, options: str) -> str:
 def _client(address: str) -> Iterator[Any]:
     """A client that leaves no task behind; certificates for tls:// come from Dask's configuration."""
     try:
-        from distributed import Client
+        from distributed import Client, Security
     except ImportError as error:
         raise ClusterError('--scheduler needs Dask: pip install "biopsy-analyzer[cluster]"') from error
+    if address.startswith("tls://") and Security().get_connection_args("client")["ssl_context"] is None:
+        raise ClusterError(f"no certificates for {address}. Name them in Dask's configuration (distributed.comm.tls), see docs/batch.md")
     try:
         client = Client(address, timeout=CONNECT_S, set_as_default=False)
     except (OSError, TimeoutError, TypeError, ValueError) as error:
