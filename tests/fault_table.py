@@ -84,7 +84,8 @@ Exit codes: 0 all well · 1 a bug of ours · 2 usage or configuration · 3 some 
 Longer campaigns run by one command, `python benchmarks/campaigns.py`: 50 kills at random moments, 1000 mutants of slides; the tests hold
 shortened ones. On 22 November 2026, on two busy cores: 50 kills, 2 outputs finished after them, neither differs from an undisturbed one
 in a byte; 1000 mutants, none ended otherwise than as a result (191, all for review), a refused result (1) or one of our errors (808).
-`MUTANTS_PER_FORMAT=100 pytest tests/slide -k mutants` (100 mutants of each format, read alone) passed too, in 7 min. Changed bytes in a tile, which decoders do not notice, only show in the slide's SHA-256: give it in the manifest.
+`MUTANTS_PER_FORMAT=100 pytest tests/slide -k mutants` (100 mutants of each format, read alone) passed too, in 7 min.
+Changed bytes in a tile, which decoders do not notice, only show in the slide's SHA-256: give it in the manifest.
 
 | # | fault | what happens | exit | tests |
 | --- | --- | --- | --- | --- |
