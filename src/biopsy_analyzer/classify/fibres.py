@@ -108,9 +108,11 @@ def _reasons(fibres: pd.DataFrame, model: StateModel, features: pd.DataFrame, be
 def _speaking(model: StateModel, added: np.ndarray, state: int) -> list[str]:
     """The features that speak for `state` against normal, the strongest first; added: (4, F) of one fibre."""
     gain = added[state] - added[FIBRE_STATES.index("normal")]
+    place = {name: f for f, name in enumerate(model.features)}
     for compared, seen in SEEN.items():  # one voice, told once
-        gain[model.features.index(compared)] += gain[model.features.index(seen)]
-        gain[model.features.index(seen)] = 0.0
+        if compared in place and seen in place:
+            gain[place[compared]] += gain[place[seen]]
+            gain[place[seen]] = 0.0
     names = [model.features[f] for f in np.argsort(-gain) if gain[f] > 0]
     return [name for name in names if MAPS.get(name, FIBRE_STATES[state]) == FIBRE_STATES[state]]
 
