@@ -20,7 +20,7 @@ from biopsy_analyzer.pipeline import analyze_slide
 from biopsy_analyzer.score.axes import counts_as_inflammation
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.slide import open_slide
-from biopsy_analyzer.tables import FIBRE_STATES, NECROTIC_STATES, NUCLEUS_KINDS
+from biopsy_analyzer.tables import FIBRE_STATES, NECROTIC_STATES
 from biopsy_analyzer.training.draw import Drawn, draw_section
 from biopsy_analyzer.training.draw.optics import RED_CELLS, STAINS, expose
 
@@ -49,14 +49,11 @@ def stains() -> dict[str, np.ndarray]:
     }
 
 
-def truth(drawn: Drawn) -> tuple[float, float, float]:
-    """Shares of fibres that are necrotic and regenerating, and interstitial inflammatory cells outside necrotic fibres, of the section."""
+def truth(drawn: Drawn) -> tuple[float, float]:
+    """Shares of the section's fibres that are necrotic or pale-fragmented, and regenerating."""
     dead, blue = ([FIBRE_STATES.index(s) + 1 for s in states] for states in (NECROTIC_STATES, ("regenerating",)))
-    known = np.isin(drawn.fibre_state, range(1, 5))
-    inflammatory = np.isin(drawn.nucleus_kind, [NUCLEUS_KINDS.index(k) + 1 for k in ("macrophage", "lymphocyte")])
-    cells = (inflammatory & ~np.isin(drawn.fibre_state[drawn.nucleus_fibre], dead)).sum()
-    shares = (np.isin(drawn.fibre_state, codes).sum() / known.sum() for codes in (dead, blue))
-    return *shares, float(cells)  # type: ignore[return-value]
+    known = np.isin(drawn.fibre_state, range(1, 5)).sum()
+    return float(np.isin(drawn.fibre_state, dead).sum() / known), float(np.isin(drawn.fibre_state, blue).sum() / known)
 
 
 def read(drawn: Drawn, vectors: np.ndarray, seed: int, path: Path, models: Models) -> dict[str, object]:
@@ -82,14 +79,14 @@ def read(drawn: Drawn, vectors: np.ndarray, seed: int, path: Path, models: Model
 
 
 def table_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """By stain: difference to the truth, mean and SD over sections, the balance and the pattern against those in the first stain."""
+    """By stain: difference of the shares to the truth over sections; cells, balance and pattern against those in the first stain."""
     first = rows[rows["stain"] == rows["stain"].iloc[0]].set_index("seed")
     lines = []
     for stain, part in rows.groupby("stain", sort=False):
         part = part.set_index("seed")
         seen = part[part["pattern"] != "refused"]
         off = {name: (seen[name] - seen[f"true_{name}"]).astype(float) for name in ("necrosis", "regeneration")}
-        cells = seen["cells"].sum() / seen["true_cells"].sum()
+        cells = seen["cells"].sum() / first["cells"].reindex(seen.index).sum()
         moved = (seen["balance"] - first["balance"].reindex(seen.index)).astype(float)
         held = np.mean([low <= share <= high for (low, high), share in zip(seen["held"], seen["true_necrosis"], strict=True)])
         changed = (seen["pattern"] != first["pattern"].reindex(seen.index)).sum()
@@ -123,11 +120,11 @@ def main() -> None:
     for seed in range(options.first, options.first + options.count):
         disease = DISEASES[(seed - options.first) % len(DISEASES)]
         drawn = draw_section(seed, SHAPE_PX, "usual", disease)
-        necrosis, regeneration, cells = truth(drawn)
+        necrosis, regeneration = truth(drawn)
         for stain, vectors in stains().items():
             found = read(drawn, vectors, seed, options.out / f"{seed}.png", models)
             facts = {"seed": seed, "stain": stain, "disease": disease, "true_necrosis": necrosis, "true_regeneration": regeneration}
-            rows.append(facts | {"true_cells": cells} | found)
+            rows.append(facts | found)
             print(rows[-1], flush=True)
     table = pd.DataFrame(rows)
     table.to_parquet(options.out / "stains.parquet")

@@ -129,6 +129,18 @@ def test_what_was_not_found_may_have_been_missed(area_mm2, spoil, says):
             assert doubted[code].reason.startswith(f"may have been missed: {says}"), code
 
 
+def test_cells_may_lie_in_fibres_that_were_missed():
+    at = np.random.default_rng(1).uniform(0, 2100, (1500, 2))
+    nuclei = make_nuclei(["macrophage"] * 1500, y_um=at[:, 0], x_um=at[:, 1], fibre_distance_um=5.0)
+    ten = empty(CLUSTERS).reindex([0]).assign(cluster_id=1, kind="macrophage", cells=12, necrotic_fibres=0)
+    fibres = make_fibres(["normal"] * 900)
+    whole, bare = (items(score(fibres, nuclei, ten, area, SETTINGS, nuclei_assessed=True)) for area in (4.5, 9.5))
+    for code in ("endomysial-infiltrate", "macrophage-predominant", "clusters-of-ten"):
+        assert whole[code].state == "present", code
+        assert bare[code].state == "not_assessable"
+        assert bare[code].reason.startswith("cells may lie in fibres that were missed: fibres cover 38% of the tissue")
+
+
 def test_a_doubtful_reference_forbids_that_there_is_no_necrosis_but_not_that_there_is_no_inflammation():
     fibres = make_fibres(["normal"] * 900, nuclei_count=np.where(np.arange(900) < 450, 0.0, 2.0))
     scores = score(fibres, make_nuclei([]), empty(CLUSTERS), 4.5, SETTINGS, nuclei_assessed=True)

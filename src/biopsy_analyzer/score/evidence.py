@@ -173,6 +173,8 @@ def _doubted(code: str, judged: dict[str, Judged], doubts: Doubts) -> Judged:
     if state == "present" and code in REST_ON_NECROSIS and necrosis != "present":
         so_far = "absent" if necrosis == "absent" else "not settled"
         return value, interval, threshold, "not_assessable", f"rests on necrotic fibres, which are {so_far} ({why}); by itself: {reason}"
+    if doubts.cover and state == "present" and code in NEED_KINDS:
+        return value, interval, threshold, "not_assessable", f"cells may lie in fibres that were missed: {doubts.cover[0]} ({reason})"
     if doubts.cells and state != "not_assessable" and code in NEED_KINDS:
         if code in ("macrophage-predominant", "lymphocytes-sparse"):
             state = "not_assessable"
