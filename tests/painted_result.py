@@ -8,7 +8,7 @@ import numpy as np
 
 from biopsy_analyzer.corrections import Corrections
 from biopsy_analyzer.pipeline import analyze_slide
-from biopsy_analyzer.report import write_result
+from biopsy_analyzer.report.writing import write_result
 from biopsy_analyzer.slide import open_slide
 from sections import FIRST_UM, STEP_UM, UM_PER_PX, colour_models, paint, save
 

@@ -10,9 +10,9 @@ import tifffile
 
 from biopsy_analyzer import walk
 from biopsy_analyzer.pipeline import analyze_slide
-from biopsy_analyzer.report import write_result
 from biopsy_analyzer.report.result import Result
 from biopsy_analyzer.report.scores_json import scores_document
+from biopsy_analyzer.report.writing import write_result
 from biopsy_analyzer.segment import front
 from biopsy_analyzer.slide import open_slide
 from biopsy_analyzer.tables import NUCLEI

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from biopsy_analyzer.models import load_models
     from biopsy_analyzer.pipeline import analyze_slide
-    from biopsy_analyzer.report import Result, write_result
     from biopsy_analyzer.report.labels import read_labels
+    from biopsy_analyzer.report.result import Result
     from biopsy_analyzer.report.saved import read_saved
+    from biopsy_analyzer.report.writing import write_result
     from biopsy_analyzer.rescore import score_again
     from biopsy_analyzer.samples import sample_slide
     from biopsy_analyzer.settings import Settings
@@ -32,7 +33,7 @@ __all__ = [
 
 _HOMES = {
     "__version__": "biopsy_analyzer.versions",
-    "Result": "biopsy_analyzer.report",
+    "Result": "biopsy_analyzer.report.result",
     "Settings": "biopsy_analyzer.settings",
     "analyze_slide": "biopsy_analyzer.pipeline",
     "load_models": "biopsy_analyzer.models",
@@ -42,7 +43,7 @@ _HOMES = {
     "read_saved": "biopsy_analyzer.report.saved",
     "sample_slide": "biopsy_analyzer.samples",
     "score_again": "biopsy_analyzer.rescore",
-    "write_result": "biopsy_analyzer.report",
+    "write_result": "biopsy_analyzer.report.writing",
 }
 
 

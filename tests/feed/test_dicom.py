@@ -12,7 +12,7 @@ import pytest
 from biopsy_analyzer.errors import ResultError, SlideError
 from biopsy_analyzer.feed.dicom import write_annotations
 from biopsy_analyzer.pipeline import analyze_slide
-from biopsy_analyzer.report import write_result
+from biopsy_analyzer.report.writing import write_result
 from biopsy_analyzer.slide import open_slide
 from dicom_slides import write_dicom
 from sections import Plan, colour_models, paint

@@ -4,8 +4,8 @@ import json
 import uuid
 from pathlib import Path
 
-from biopsy_analyzer.report import write_result
 from biopsy_analyzer.report.result import Result
+from biopsy_analyzer.report.writing import write_result
 
 
 def features(result: Result, folder: Path) -> list[dict]:

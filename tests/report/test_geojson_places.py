@@ -10,7 +10,7 @@ import tifffile
 from shapely.geometry import Polygon, box
 
 from biopsy_analyzer.pipeline import analyze_slide
-from biopsy_analyzer.report import write_result
+from biopsy_analyzer.report.writing import write_result
 from biopsy_analyzer.slide import open_slide
 from sections import FIBRE_UM, GLASS, UM_PER_PX, Plan, colour_models, paint
 

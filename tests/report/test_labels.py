@@ -15,9 +15,9 @@ import zarr
 
 from biopsy_analyzer.errors import OutputError, ResultError
 from biopsy_analyzer.grid import PixelGrid
-from biopsy_analyzer.report import write_result
 from biopsy_analyzer.report.labels import FOLDER, read_labels, write_labels
 from biopsy_analyzer.report.result import Labels, Result
+from biopsy_analyzer.report.writing import write_result
 
 
 def write(result: Result, folder: Path) -> Path:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from biopsy_analyzer.grid import PixelGrid
-from biopsy_analyzer.report import legend, write_result
+from biopsy_analyzer.report import legend
 from biopsy_analyzer.report.legend import scale_bar_um
 from biopsy_analyzer.report.palette import CLUSTER_COLOURS, FIBRE_COLOURS, NUCLEUS_COLOURS
 from biopsy_analyzer.report.result import Labels, Picture, Result
+from biopsy_analyzer.report.writing import write_result
 from biopsy_analyzer.score import score
 from biopsy_analyzer.tables import CLUSTER_KINDS, CLUSTERS, FIBRE_STATES, FIBRES, NUCLEI, NUCLEUS_TYPES, empty
 

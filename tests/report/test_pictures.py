@@ -8,10 +8,10 @@ import pytest
 
 from biopsy_analyzer.errors import ResultError, UsageError
 from biopsy_analyzer.grid import PixelGrid
-from biopsy_analyzer.report import write_result
 from biopsy_analyzer.report.pictures import SECTION_BYTES, compress, decode, read_pictures, shrink, take_pictures, write_pictures
 from biopsy_analyzer.report.result import Crop, Picture, Result
 from biopsy_analyzer.report.saved import read_saved
+from biopsy_analyzer.report.writing import write_result
 from biopsy_analyzer.slide import open_slide
 from sections import save
 

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from biopsy_analyzer.errors import OlderResult, ResultError
-from biopsy_analyzer.report import write_result
 from biopsy_analyzer.report.result import Result
 from biopsy_analyzer.report.saved import read_document, read_saved
 from biopsy_analyzer.report.scores_json import SCHEMA_VERSION, scores_document
+from biopsy_analyzer.report.writing import write_result
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from biopsy_analyzer.errors import OutputError
-from biopsy_analyzer.report import write_result
 from biopsy_analyzer.report.result import Result
 from biopsy_analyzer.report.scores_json import ScoresDocument, scores_document, to_text
 from biopsy_analyzer.report.summary import summary_text
+from biopsy_analyzer.report.writing import write_result
 
 HEADER = ["schema_version", "intended_use", "status", "slide", "software", "models", "settings", "quality", "region_um", "corrections"]
 SCORES = ["fibres", "area_fractions", "clusters", "inflammation", "scores", "pattern", "stages", "space", "evidence", "warnings"]

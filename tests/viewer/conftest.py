@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from biopsy_analyzer.pipeline import analyze_slide
-from biopsy_analyzer.report import write_result
+from biopsy_analyzer.report.writing import write_result
 from biopsy_analyzer.slide import open_slide
 from biopsy_analyzer.viewer.session import Session, open_session
 from painted_slide import painted, write_pyramid

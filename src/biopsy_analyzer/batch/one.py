@@ -86,8 +86,8 @@ def analyze_file(
             _check_folder(slide, out / slide.id, earlier_sha256)
             models_loaded = _load(models, device)
             from biopsy_analyzer.pipeline import analyze_slide
-            from biopsy_analyzer.report import write_result
             from biopsy_analyzer.report.scores_json import scores_document
+            from biopsy_analyzer.report.writing import write_result
 
             result = analyze_slide(slide, models_loaded, settings, progress, region)
             return Analysed(write_result(result, out), scores_document(result), tuple(slide.files), stamp)

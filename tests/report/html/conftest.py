@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 from biopsy_analyzer.grid import PixelGrid
-from biopsy_analyzer.report import write_result
 from biopsy_analyzer.report.crops import cut_crops
 from biopsy_analyzer.report.result import Labels, ModelInfo, Picture, Result, SlideInfo
+from biopsy_analyzer.report.writing import write_result
 from biopsy_analyzer.score import score
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.slide import open_slide

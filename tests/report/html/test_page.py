@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from biopsy_analyzer.errors import ResultError
-from biopsy_analyzer.report import write_result
 from biopsy_analyzer.report.html import write_report
 from biopsy_analyzer.report.result import Result
 from biopsy_analyzer.report.saved import read_saved
+from biopsy_analyzer.report.writing import write_result
 
 VOID = {"meta", "img", "input", "br", "link"}
 
