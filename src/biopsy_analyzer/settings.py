@@ -128,7 +128,10 @@ class ScoreSettings(_Group):
         description="Inflammatory cells come in groups at least so large, seen or not: no interval is narrower. By simulation.",
     )
     min_support: float = Field(
-        0.8, gt=0.5, le=1, description="Share of bootstrap rounds that must agree with the pattern, else indeterminate. Prior."
+        0.95,
+        gt=0.5,
+        le=1,
+        description="Share of bootstrap rounds that must agree with the pattern, else indeterminate. By simulation (score_validation.md).",
     )
     bootstrap_rounds: int = Field(1000, ge=100, le=100_000, description="Rounds of the block bootstrap.")
     seed: int = Field(0, ge=0, le=2**31, description="Seed of the bootstrap.")

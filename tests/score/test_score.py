@@ -74,7 +74,6 @@ def test_intervals_hold_their_values(fibres_of, nuclei_of):
         (1, 400, "inflammation-predominant"),
         (60, 400, "mixed"),
         (0, 3, "inactive"),
-        (3, 0, "inactive"),
         (9, 0, "indeterminate"),
     ],
 )
