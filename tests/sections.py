@@ -75,8 +75,9 @@ class ColourNetwork:
         self.precision = "float32"
         self.notes: list[str] = []
 
-    def maps(self, rgb: np.ndarray) -> np.ndarray:
-        return np.stack([self._maps(one) for one in rgb])
+    def maps(self, rgb: np.ndarray, leave: int = 0) -> np.ndarray:
+        maps = np.stack([self._maps(one) for one in rgb])
+        return maps[:, :, leave : rgb.shape[1] - leave, leave : rgb.shape[2] - leave]
 
     def _maps(self, rgb: np.ndarray) -> np.ndarray:
         own = FIBRES if self.kind == "fibres" else NUCLEI

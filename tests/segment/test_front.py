@@ -13,13 +13,13 @@ class Blur(ColourNetwork):
     def __init__(self) -> None:
         super().__init__("fibres", 1.0, 16)
 
-    def maps(self, rgb: np.ndarray) -> np.ndarray:
+    def maps(self, rgb: np.ndarray, leave: int = 0) -> np.ndarray:
         red = np.pad(rgb[..., 0].astype(np.float64), ((0, 0), (17, 16), (17, 16)))
         total = red.cumsum(1).cumsum(2)
         mean = (total[:, 33:, 33:] - total[:, :-33, 33:] - total[:, 33:, :-33] + total[:, :-33, :-33]) / 33**2
         out = np.zeros((len(rgb), 6, *rgb.shape[1:3]), np.float32)
         out[:, 0] = mean / 255
-        return out
+        return out[:, :, leave : rgb.shape[1] - leave, leave : rgb.shape[2] - leave]
 
 
 RGB = np.random.default_rng(5).integers(0, 256, (230, 310, 3)).astype(np.uint8)
@@ -82,6 +82,22 @@ def test_glass_is_neither_read_nor_shown_to_the_network() -> None:
     np.testing.assert_allclose(maps[seen], expected()[seen], atol=1e-3)
     assert np.nan_to_num(maps[~seen]).max() == 0
     assert np.isnan(maps).any()  # some blocks were passed over
+
+
+def test_the_network_is_shown_no_more_than_there_is_to_look_at_but_on_a_gpu() -> None:
+    look = np.zeros((40, 60), bool)
+    look[5:15, 30:50] = True  # rows 50..150, columns 300..500 of one block
+
+    def shown(device: str) -> tuple[tuple[int, ...], ...]:
+        network = Blur()
+        network.device = device
+        walk = Front(network, PixelGrid((400, 600), 1.0), (0, 0, 400, 600), look, (1, 1), 30.0)  # type: ignore[arg-type]
+        (tile,) = walk.tiles(0, 0)
+        return tile.core, tile.padded
+
+    assert front.TRIM_STRIDES * Blur().stride == 64
+    assert shown("cpu") == ((0, 256, 192, 256), (-16, 240, 224, 288))
+    assert shown("cuda") == ((0, 0, 400, 600), (-16, -16, 432, 632))
 
 
 def test_mirrored_by_hand() -> None:

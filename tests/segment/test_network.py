@@ -68,6 +68,26 @@ def test_maps_are_probabilities(model_folder):
     assert networks.fibres.maps(rgb((0, 64, 64, 3))).shape == (0, 6, 64, 64)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_what_is_left_out_changes_nothing_of_the_rest(model_folder, precision):
+    network = load_network(model_folder / "fibres", "cpu", precision)
+    image = rgb((2, 160, 192, 3))
+    for leave in (0, 8, 16, 24, 64):
+        expected = network.maps(image)[:, :, leave : 160 - leave, leave : 192 - leave]
+        inside = max(0, network.halo_px - leave)  # nearer to the picture's edge than the halo the zeros beyond it show
+        found = network.maps(image, leave)
+        assert found.shape == expected.shape
+        clear = np.s_[:, :, inside : found.shape[2] - inside, inside : found.shape[3] - inside]
+        np.testing.assert_allclose(found[clear], expected[clear], atol=2e-3 if precision == "bfloat16" else 1e-6)
+    assert network.halo_px == 40
+
+
+@pytest.mark.parametrize("leave", [4, -8, 32])
+def test_more_than_there_is_or_off_the_stride_cannot_be_left_out(model_folder, leave):
+    with pytest.raises(ValueError, match="can't leave out"):
+        load_network(model_folder / "fibres", "cpu").maps(rgb((1, 64, 96, 3)), leave)
+
+
 @pytest.mark.parametrize("image", [rgb((1, 60, 64, 3)), rgb((1, 64, 64, 4)), rgb((64, 64, 3)), rgb().astype(np.float16)])
 def test_wrong_images_are_refused(model_folder, image):
     with pytest.raises(ValueError, match="wants uint8"):
@@ -92,10 +112,10 @@ def test_less_memory_gives_the_same_maps(model_folder):
     class Small(torch.nn.Module):
         """Stands for a device that holds two tiles only."""
 
-        def forward(self, batch, module=network.module):
+        def forward(self, batch, leave, module=network.module):
             if len(batch) > 2:
                 raise torch.cuda.OutOfMemoryError
-            return module(batch)
+            return module(batch, leave)
 
     network.module = Small()
     np.testing.assert_allclose(network.maps(images), expected, atol=1e-5)
@@ -112,11 +132,11 @@ def test_without_memory_for_one_tile_the_cpu_takes_over(model_folder):
     class Full(torch.nn.Module):
         """Stands for a device without memory, until the network has been moved."""
 
-        def forward(self, batch):
+        def forward(self, batch, leave):
             if len(refused) < 3:
                 refused.append(len(batch))
                 raise torch.cuda.OutOfMemoryError
-            return module(batch)
+            return module(batch, leave)
 
     network.module = Full()
     network.device, network.precision = "cpu", "float32"

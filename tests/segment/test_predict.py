@@ -29,7 +29,9 @@ def test_maps_do_not_depend_on_tiling_order_or_batch(network):
     for core, halo, batch in (((64, 64), network.halo_px, 4), ((40, 72), network.halo_px + 8, 3), ((8 * 17, 24), network.halo_px, 1)):
         tiles = plan_tiles(BLOCK, core, halo)
         np.random.default_rng(core[0]).shuffle(tiles)
-        np.testing.assert_allclose(maps_of(network, tiles, batch=batch), whole, atol=2e-6)
+        found = maps_of(network, tiles, batch=batch)
+        np.testing.assert_allclose(found, whole, atol=5e-4)  # a step of float16: sums may run in another order
+        assert (found == whole).mean() > 0.999
 
 
 def test_a_smaller_halo_would_show(network):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from biopsy_analyzer.segment.tiles import Mask, plan_tiles
+from biopsy_analyzer.segment.tiles import Mask, Tile, plan_tiles, trimmed
 
 
 @pytest.mark.parametrize("block", [(0, 0, 100, 130), (64, -32, 33, 1), (0, 16, 32, 64)])
@@ -14,6 +14,22 @@ def test_cores_cover_the_block_once(block: tuple[int, int, int, int]) -> None:
         assert tile.padded == (y - 8, x - 8, 48, 64)
         assert ((y - top) % 32, (x - left) % 48) == (0, 0)
     assert (seen == 1).all()
+
+
+def test_trimmed_by_hand() -> None:
+    (tile,) = plan_tiles((8, 16, 90, 128), (96, 128), 8)
+    assert trimmed(tile, (45, 50, 10, 20), 16, 8) == Tile((40, 48, 16, 32), (32, 40, 32, 48))
+    assert trimmed(tile, (90, 20, 8, 120), 16, 8) == Tile((88, 16, 10, 128), (80, 8, 32, 144))  # a core that was cut off stays so
+    assert trimmed(tile, tile.core, 16, 8) == tile
+    assert trimmed(tile, tile.core, 56, 8) == tile  # never larger, whatever the step
+
+
+def test_what_counts_within_a_box() -> None:
+    keep = np.zeros((3, 4), bool)
+    keep[1, 1:3] = True  # rows 10..20 of 30, columns 10..30 of 40
+    mask = Mask(keep, (30, 40))
+    assert mask.around((0, 0, 30, 40)) == (10, 10, 10, 20)
+    assert mask.around((12, -5, 50, 20)) == (12, 10, 8, 5)
 
 
 def test_an_empty_block_has_no_tiles() -> None:

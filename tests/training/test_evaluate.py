@@ -227,8 +227,9 @@ class ByColour:
     def __post_init__(self) -> None:
         self.name, self.channels, self.notes = f"fake {self.kind}", CHANNELS[self.kind], []
 
-    def maps(self, rgb: np.ndarray) -> np.ndarray:
-        return np.stack([self._map(one) for one in rgb]) if len(rgb) else np.zeros((0, 6, *rgb.shape[1:3]), np.float32)
+    def maps(self, rgb: np.ndarray, leave: int = 0) -> np.ndarray:
+        maps = np.stack([self._map(one) for one in rgb]) if len(rgb) else np.zeros((0, 6, *rgb.shape[1:3]), np.float32)
+        return maps[:, :, leave : rgb.shape[1] - leave, leave : rgb.shape[2] - leave]
 
     def _map(self, rgb: np.ndarray) -> np.ndarray:
         mask = (rgb[..., 1] < (190 if self.kind == "fibres" else 90)).astype(np.uint8)

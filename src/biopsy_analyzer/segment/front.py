@@ -13,13 +13,14 @@ from scipy import ndimage
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.segment.blocks import Rim, cut_axis, even_edge, read_further
 from biopsy_analyzer.segment.predict import predict_maps
-from biopsy_analyzer.segment.tiles import Box, Mask, Tile, plan_tiles
+from biopsy_analyzer.segment.tiles import Box, Mask, Tile, plan_tiles, trimmed
 
 if TYPE_CHECKING:
     from biopsy_analyzer.segment.network import Network
 
 MOST_TILE_PX = 1536  # the halo costs less in larger tiles, memory more
 CELL_UM = 512.0  # read at once
+TRIM_STRIDES = 8  # tiles are trimmed by this many strides at once, as each new shape costs a preparation
 GPU_BATCH = 4  # tiles at once; a CPU gains nothing from more than one
 
 
@@ -84,8 +85,12 @@ class Front:
         self._rgb = Rim(self._rim, (self.canvas.shape[0], self.canvas.shape[1] + 2 * self.network.halo_px, 3), 0, np.uint8, 255)
 
     def tiles(self, i: int, j: int) -> list[Tile]:
-        """The tiles of a block in which there is something to look at."""
-        return [tile for tile in plan_tiles(self._box("cut", i, j), self._tile, self.network.halo_px) if self._look.any(tile.core)]
+        """The tiles of a block in which there is something to look at, on a CPU no larger than that: a GPU's batches are of one shape."""
+        tiles = [tile for tile in plan_tiles(self._box("cut", i, j), self._tile, self.network.halo_px) if self._look.any(tile.core)]
+        if self.network.device == "cuda":
+            return tiles
+        step = TRIM_STRIDES * self.network.stride
+        return [trimmed(tile, self._look.around(tile.core), step, self.network.halo_px) for tile in tiles]
 
     def needed(self, i: int, j: int) -> bool:
         """Whether a block has to be read or labelled; if not, `pass_over` it."""

@@ -46,8 +46,10 @@ class Block(nn.Sequential):
 
 
 class UNet(nn.Module):
-    """RGB 0..255 (B, 3, H, W) -> logits (B, outputs, H, W); H and W multiples of `stride`.
+    """RGB 0..255 (B, 3, H, W) -> logits (B, outputs, H - 2 leave, W - 2 leave); H, W and `leave` multiples of `stride`.
 
+    leave    px at each side of which no logits are wanted: a halo. Inside, from the bottom on, only what the rest rests on is computed,
+             which gives the same logits and saves half of what a halo costs
     widths   channels at strides 2, 4, 8, ...: the first convolution halves the resolution, a pixel shuffle brings it back
     bottom   3 x 3 convolutions at the coarsest level
     folded   True for inference (BatchNorm inside the convolutions), False for training
@@ -72,15 +74,31 @@ class UNet(nn.Module):
         """Edge in px of the coarsest level's pixels."""
         return 2 ** len(self.widths)
 
-    def forward(self, rgb: torch.Tensor) -> torch.Tensor:
+    def forward(self, rgb: torch.Tensor, leave: int = 0) -> torch.Tensor:
         x = (255 - rgb) / 128  # white is 0 like the convolutions' padding
         skips = []
-        for stage in self.down:
+        for stage in self.down[:-1]:
             x = stage(x)
             skips.append(x)
-        for narrow, up, skip in zip(reversed(self.narrow), reversed(self.up), reversed(skips[:-1]), strict=True):
-            x = up(skip + nn.functional.interpolate(narrow(x), scale_factor=2.0, mode="nearest"))
-        return self.head(x)
+        first, *plain = self.down[-1].children()
+        x, unwanted = first(x), leave // self.stride
+        for still, block in zip(range(len(plain), 0, -1), plain, strict=True):
+            x, unwanted = _shed(x, unwanted, still + 1)
+            x = block(x)
+        for level, skip in reversed(list(enumerate(skips))):
+            x, unwanted = _shed(x, unwanted, 1)
+            x = nn.functional.interpolate(self.narrow[level](x), scale_factor=2.0, mode="nearest")
+            skip, unwanted = _shed(skip, leave // 2 ** (level + 1), 2 * unwanted)
+            x = self.up[level](skip + x)
+        x, unwanted = _shed(x, unwanted, 1)
+        convolution, shuffle = self.head
+        return shuffle(_shed(convolution(x), unwanted, 0)[0])
+
+
+def _shed(x: torch.Tensor, unwanted: int, needed: int) -> tuple[torch.Tensor, int]:
+    """`x` (B, C, H, W), of which `unwanted` px at each side are halo, with at most `needed` of them; and how many it has now."""
+    shed = max(0, unwanted - needed)
+    return (x[..., shed:-shed, shed:-shed] if shed else x), unwanted - shed
 
 
 def receptive_radius(widths: tuple[int, ...], bottom: int) -> int:
@@ -126,29 +144,32 @@ class Network:
     module: UNet
     notes: list[str] = field(default_factory=list)
 
-    def maps(self, rgb: np.ndarray) -> np.ndarray:
+    def maps(self, rgb: np.ndarray, leave: int = 0) -> np.ndarray:
         """RGB uint8 (B, H, W, 3), H and W multiples of `stride` -> float16 (B, C, H, W) in 0..1, channels as in `channels`.
 
-        An empty batch gives an empty result. SlideError when the network puts out NaN or infinity. When CUDA's memory runs out the
-        batch is halved, then the CPU takes over, and `notes` says so.
+        leave: px at each side whose maps are left out (a multiple of `stride`), which saves time. An empty batch gives an empty result.
+        SlideError when the network puts out NaN or infinity. When CUDA's memory runs out the batch is halved, then the CPU takes over, and
+        `notes` says so.
         """
         if rgb.ndim != 4 or rgb.shape[3] != 3 or rgb.dtype != np.uint8 or any(n % self.stride for n in rgb.shape[1:3]):
             raise ValueError(f"{self.name} wants uint8 (B, H, W, 3), H and W multiples of {self.stride}, not {rgb.dtype} {rgb.shape}")
-        out = np.empty((len(rgb), len(self.channels), *rgb.shape[1:3]), np.float16)
+        if leave % self.stride or not 0 <= 2 * leave < min(rgb.shape[1:3]):
+            raise ValueError(f"{self.name} can't leave out {leave} px at each side of {rgb.shape[1:3]}: wanted a multiple of {self.stride}")
+        out = np.empty((len(rgb), len(self.channels), rgb.shape[1] - 2 * leave, rgb.shape[2] - 2 * leave), np.float16)
         start, size = 0, max(1, len(rgb))
         while start < len(rgb):
             try:
-                out[start : start + size] = self._run(rgb[start : start + size])
+                out[start : start + size] = self._run(rgb[start : start + size], leave)
                 start += size
             except torch.cuda.OutOfMemoryError:
                 size = self._use_less_memory(size)
         return out
 
-    def _run(self, rgb: np.ndarray) -> np.ndarray:
+    def _run(self, rgb: np.ndarray, leave: int) -> np.ndarray:
         dtype = getattr(torch, self.precision)
         with torch.inference_mode(), torch.autocast(self.device, dtype, enabled=dtype != torch.float32):
             pixels = self._on_device(rgb).permute(0, 3, 1, 2)  # channels last already
-            logits = self.module(pixels.to(dtype)).float()  # 0..255 are exact in each of them
+            logits = self.module(pixels.to(dtype), leave).float()  # 0..255 are exact in each of them
             if not bool(torch.isfinite(logits.sum())):  # NaN and infinity survive a sum, at a tenth of the cost
                 raise SlideError(
                     f"network {self.name} {self.version} put out NaN or infinity on {self.device} in {self.precision}. "

@@ -30,8 +30,9 @@ def predict_maps(
         batch = np.full((batch_size, *some[0].padded[2:], 3), 255, np.uint8)
         for pixels, tile in zip(batch, some, strict=False):
             _copy(rgb, at, tile.padded, pixels)
-        for found, tile in zip(network.maps(batch), some, strict=False):
-            (top, left, height, width), (down, right) = tile.core, _offset(tile)
+        for found, tile in zip(network.maps(batch, network.halo_px), some, strict=False):
+            top, left, height, width = tile.core
+            down, right = (offset - network.halo_px for offset in _offset(tile))
             rows, columns = (slice(a - b, a - b + n) for a, b, n in zip((top, left), out_at, (height, width), strict=True))
             out[:, rows, columns] = found[:, down : down + height, right : right + width]
 

@@ -44,6 +44,17 @@ def plan_tiles(block: Box, core_px: tuple[int, int], halo_px: int) -> list[Tile]
     return tiles
 
 
+def trimmed(tile: Tile, wanted: Box, step: int, halo_px: int) -> Tile:
+    """The part of a tile round `wanted`, which lies in its core: cut in multiples of `step` px from the core's corner."""
+    spans = []
+    for start, length, first, n in zip(tile.core[:2], tile.core[2:], wanted[:2], wanted[2:], strict=True):
+        low = start + (first - start) // step * step
+        spans.append((low, min(-(-(first + n - low) // step) * step, start + length - low)))
+    (top, height), (left, width) = spans
+    padded = [min(-(-n // step) * step, most - 2 * halo_px) + 2 * halo_px for n, most in zip((height, width), tile.padded[2:], strict=True)]
+    return Tile((top, left, height, width), (top - halo_px, left - halo_px, padded[0], padded[1]))
+
+
 @dataclass(frozen=True)
 class Mask:
     """Which pixels of a canvas of `shape` count, as a coarser mask `keep` (h, w) bool of the same area."""
@@ -53,11 +64,25 @@ class Mask:
 
     def any(self, box: Box) -> bool:
         """Whether a pixel of `keep` that counts lies at least partly in `box`, which may reach beyond the canvas."""
+        return bool(self.keep[self._under(box)].any())
+
+    def around(self, box: Box) -> Box:
+        """The smallest part of `box` that holds all of it that counts, where there is something (see `any`)."""
+        bounds = self._under(box)
+        spans = []
+        for axis, (start, length, size, n) in enumerate(zip(box[:2], box[2:], self.shape, self.keep.shape, strict=True)):
+            at = np.flatnonzero(self.keep[bounds].any(axis=1 - axis)) + bounds[axis].start
+            low, high = max(start, int(at[0]) * size // n), min(start + length, -(-int(at[-1] + 1) * size // n))
+            spans.append((low, high - low))
+        (top, height), (left, width) = spans
+        return top, left, height, width
+
+    def _under(self, box: Box) -> tuple[slice, slice]:
         bounds = []
         for start, length, size, n in zip(box[:2], box[2:], self.shape, self.keep.shape, strict=True):
             low, high = max(start, 0), min(start + length, size)
             bounds.append(slice(low * n // size, max(-(-high * n // size), 0)) if low < high else slice(0))
-        return bool(self.keep[tuple(bounds)].any())
+        return bounds[0], bounds[1]
 
     def pixels(self, box: Box) -> np.ndarray:
         """The mask in the pixels of `box`, which lies in the canvas: bool (height, width), each by its centre."""
