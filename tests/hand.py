@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import napari
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
-from qtpy.QtWidgets import QApplication
+from qtpy.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
+from qtpy.QtGui import QDragEnterEvent, QDropEvent, QMouseEvent
+from qtpy.QtWidgets import QApplication, QDialog, QDialogButtonBox, QRadioButton
 
 from biopsy_analyzer.viewer.dock import BiopsyAnalyzer
 
@@ -24,6 +24,39 @@ def open_result(viewer: napari.Viewer, qtbot: Any, folder: Path) -> BiopsyAnalyz
     qtbot.waitUntil(lambda: dock.workspace.layers.nuclei is not None)
     QApplication.processEvents()
     return dock
+
+
+def drop(viewer: napari.Viewer, path: Path) -> list[str]:
+    """Drag a file or folder over the middle of the canvas and let it go; where napari asks for a reader, ours is chosen.
+
+    Returns the readers that napari offered, none where it didn't ask.
+    """
+    canvas = viewer.window._qt_viewer
+    at = QPoint(canvas.width() // 2, canvas.height() // 2)
+    target = canvas.childAt(at) or canvas
+    while not target.acceptDrops():  # as Qt looks for who takes it
+        target = target.parentWidget()
+    mime, offered = QMimeData(), list[str]()
+    mime.setUrls([QUrl.fromLocalFile(str(path))])
+    place, copy, left = target.mapFrom(canvas, at), Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton
+    entered = QDragEnterEvent(place, copy, mime, left, NONE)
+    QApplication.sendEvent(target, entered)
+    assert entered.isAccepted()
+    answer = QTimer()
+    answer.timeout.connect(lambda: _choose_reader(offered))
+    answer.start(50)
+    QApplication.sendEvent(target, QDropEvent(QPointF(place), copy, mime, left, NONE))
+    answer.stop()
+    return offered
+
+
+def _choose_reader(offered: list[str]) -> None:
+    for dialog in QApplication.topLevelWidgets():
+        if isinstance(dialog, QDialog) and dialog.isVisible() and dialog.windowTitle() == "Choose reader":
+            buttons = dialog.findChildren(QRadioButton)
+            offered += [button.text() for button in buttons]
+            next(button for button in buttons if button.text() == "Biopsy Analyzer").setChecked(True)
+            dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Ok).click()
 
 
 class Hand:

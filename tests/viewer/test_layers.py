@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pytest
 from napari.layers import Layer
 
+from biopsy_analyzer.corrections import Corrections
 from biopsy_analyzer.grid import PixelGrid
-from biopsy_analyzer.viewer.layers import fibre_levels, flag_boxes, nucleus_look, placed, result_layers, sides
+from biopsy_analyzer.viewer.layers import fibre_levels, flag_boxes, follow, nucleus_look, placed, result_layers, sides
 from biopsy_analyzer.viewer.session import Session
+from biopsy_analyzer.viewer.shown_labels import EDGE
 
 
 def test_a_grid_is_placed_by_the_centre_of_its_first_pixel() -> None:
@@ -36,6 +40,41 @@ def test_one_level_becomes_two(session: Session) -> None:
     session.labels = session.labels | {"fibres": replace(labels, levels=labels.levels[:1], grids=labels.grids[:1])}
     fine, coarse = fibre_levels(session)
     assert coarse.shape == tuple((n + 1) // 2 for n in fine.shape)
+
+    whole = np.asarray(fine)
+    classes = np.where(whole > EDGE, whole - EDGE, whole)[::2, ::2]
+    assert np.array_equal(np.where((half := np.asarray(coarse)) > EDGE, half - EDGE, half), classes)
+    assert np.array_equal(coarse[20:40, 30:70], np.asarray(coarse)[20:40, 30:70])
+
+
+@pytest.mark.parametrize("most", [1, 9])
+def test_levels_that_follow_edits_are_those_made_anew(session: Session, folder: Path, most: int) -> None:
+    now = Corrections.open(folder)
+    for labels in now.labels.values():
+        labels.levels, labels.grids = labels.levels[:most], labels.grids[:most]
+    session.labels = now.labels
+    levels = fibre_levels(session)
+    ids = now.fibres["fibre_id"].tolist()
+    middle = now.fibres.loc[9, ["y_um", "x_um"]].to_numpy(dtype=float)
+    ring = np.array([[-15, -15], [-15, 15], [15, 15], [15, -15]]) + middle
+    line = now.fibres.loc[3, ["y_um", "x_um"]].to_numpy(dtype=float) + np.array([[-40, 2], [40, 2]])
+    edits = (
+        lambda: now.split(ids[3], line),
+        lambda: now.delete("fibres", [ids[9]]),
+        lambda: now.draw(ring, "necrotic"),
+        now.undo,
+        lambda: now.redraw(ids[20], now.fibres.loc[now.fibres["fibre_id"] == ids[20], ["y_um", "x_um"]].to_numpy() + ring - middle),
+        now.undo,
+        now.undo,
+    )
+    seen = [np.asarray(level) for level in levels]
+    for number, edit in enumerate(edits):
+        change = edit()
+        session.fibres = now.fibres
+        follow(levels, session, change.boxes_um["fibres"])
+        for level, new in zip(levels, fibre_levels(session), strict=True):
+            assert np.array_equal(np.asarray(level), np.asarray(new)), number
+        assert not np.array_equal(np.asarray(levels[0]), seen[0])
 
 
 def test_nuclei_look_as_their_type(session: Session) -> None:

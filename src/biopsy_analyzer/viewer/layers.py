@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from biopsy_analyzer.report.palette import CLUSTER_COLOURS, NUCLEUS_COLOURS, Col
 from biopsy_analyzer.slide import Slide
 from biopsy_analyzer.viewer.pyramid import slide_pyramid
 from biopsy_analyzer.viewer.session import Session
-from biopsy_analyzer.viewer.shown_labels import ClassOfFibre, ShownLevel, colours
+from biopsy_analyzer.viewer.shown_labels import ClassOfFibre, HalfLevel, ShownLevel, colours
 
 LayerData = tuple[Any, dict[str, Any], str]
 OWN = "biopsy_analyzer"
@@ -59,8 +60,24 @@ def fibre_levels(session: Session) -> list[ShownLevel]:
     classes = ClassOfFibre(session.fibres)
     levels = list(session.labels["fibres"].levels)
     if len(levels) == 1:
-        levels.append(np.asarray(levels[0][:, :])[::2, ::2])
+        levels.append(HalfLevel(levels[0]))
     return [ShownLevel(level, classes, edge_px=1 if k == 0 else 2) for k, level in enumerate(levels)]
+
+
+def follow(levels: Sequence[ShownLevel], session: Session, boxes_um: Sequence[tuple[float, float, float, float]]) -> list[ShownLevel]:
+    """The levels that `fibre_levels` made with other classes, and other outlines in `boxes_um` (top, left, bottom, right).
+
+    To be set as the layer's data: napari 0.9 keeps the coarsest level and does not look at it again for a mere `refresh`.
+    """
+    classes = ClassOfFibre(session.fibres)
+    grid = session.labels["fibres"].grids[0]
+    for level in levels:
+        level.recolour(classes)
+        per_px = grid.shape[0] / level.shape[0] * grid.um_per_px
+        for box in boxes_um:
+            top, left, bottom, right = (np.array(box) - (*grid.origin_um, *grid.origin_um)) / per_px
+            level.forget(top - 1, left - 1, bottom + 1, right + 1)
+    return list(levels)
 
 
 def fibre_look(filled: bool = False, hidden: frozenset[str] = frozenset()) -> dict[str, Any]:

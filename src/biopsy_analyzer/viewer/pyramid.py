@@ -1,5 +1,8 @@
 """A slide as a pyramid of lazy arrays: opening reads nothing, looking reads the stored tiles in view.
 
+Where levels are missing, the first two are shrunk for each view: up to 16 stored pixels for one that is seen. From the third on, which
+would decode 64 and more, an overview is read in the background instead: slides of more than 8192 px without coarser levels.
+
 No dask between: building its graph for a view of a slide of 200,000 px took 60 to 300 ms, reading the view's tiles takes less.
 """
 
@@ -14,8 +17,10 @@ from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.slide import Slide
 from biopsy_analyzer.slide.reader import Level
 from biopsy_analyzer.viewer.lazy import LazyArray
+from biopsy_analyzer.viewer.overview import Overview, OverviewLevel
 
 _OVERVIEW_PX = 2048  # the coarsest level's longer side is at most this
+_SHRUNK = 2  # levels that are shrunk for each view
 
 
 class SlideLevel(LazyArray):
@@ -41,11 +46,15 @@ class SlideLevel(LazyArray):
             return np.full((height, width, 3), 255, np.uint8)
 
 
-def slide_pyramid(slide: Slide) -> list[SlideLevel]:
+def slide_pyramid(slide: Slide) -> list[SlideLevel | OverviewLevel]:
     """The stored levels, finest first, and coarser ones, each half as fine, until an overview of 2048 px is there."""
-    levels = [SlideLevel(slide, level) for level in slide.levels]
-    grid = slide.grid(slide.um_per_px * round(slide.shape[0] / levels[-1].shape[0]))
-    while max(grid.shape) > _OVERVIEW_PX:
-        grid = slide.grid(grid.um_per_px * 2)
-        levels.append(SlideLevel(slide, grid))
+    stored = [SlideLevel(slide, level) for level in slide.levels]
+    grids = [slide.grid(slide.um_per_px * round(slide.shape[0] / stored[-1].shape[0]))]
+    while max(grids[-1].shape) > _OVERVIEW_PX:
+        grids.append(slide.grid(grids[-1].um_per_px * 2))
+    near, far = grids[1 : _SHRUNK + 1], grids[_SHRUNK + 1 :]
+    levels: list[SlideLevel | OverviewLevel] = [*stored, *(SlideLevel(slide, grid) for grid in near)]
+    if far:
+        overview = Overview(slide, far[0])
+        levels += [OverviewLevel(overview, grid.shape, 2**k) for k, grid in enumerate(far)]
     return levels

@@ -47,8 +47,14 @@ class ShownLevel(LazyArray):
         self._blocks: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
 
     def recolour(self, classes: ClassOfFibre) -> None:
-        """Other classes from now on, on the same outlines."""
+        """Other classes from now on."""
         self._classes = classes
+
+    def forget(self, top: float, left: float, bottom: float, right: float) -> None:
+        """Read again what lies in this part, in px, when it is looked at: outlines there have changed."""
+        rows, columns = (range(int(a) // _BLOCK_PX, int(b) // _BLOCK_PX + 1) for a, b in ((top, bottom), (left, right)))
+        for key in [key for key in self._blocks if key[0] in rows and key[1] in columns]:
+            del self._blocks[key]
 
     def window(self, top: int, left: int, bottom: int, right: int) -> np.ndarray:
         margin = self._edge_px
@@ -79,6 +85,18 @@ class ShownLevel(LazyArray):
                 self._blocks.popitem(last=False)
         self._blocks.move_to_end((row, column))
         return self._blocks[row, column]
+
+
+class HalfLevel:
+    """Every second row and column of a level."""
+
+    def __init__(self, level: Any) -> None:
+        self.shape, self._level = tuple(-(-n // 2) for n in level.shape), level
+
+    def __getitem__(self, key: tuple[slice, slice]) -> np.ndarray:
+        """Slices without steps."""
+        rows, columns = (slice(2 * part.start, 2 * part.stop, 2) for part in key)
+        return np.asarray(self._level[rows, columns])
 
 
 def edges(labels: np.ndarray) -> np.ndarray:

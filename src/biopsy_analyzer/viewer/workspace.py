@@ -8,17 +8,20 @@ from typing import Any
 
 import napari
 import numpy as np
+import pandas as pd
 from napari.layers import Labels, Layer, Points, Vectors
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from biopsy_analyzer.slide import Slide
+from biopsy_analyzer.viewer.filling import Filling
 from biopsy_analyzer.viewer.layers import (
     MOST_NUCLEI,
     OWN,
     cluster_vectors,
     fibre_levels,
     fibre_look,
+    follow,
     line_look,
     nucleus_look,
     nucleus_points,
@@ -26,7 +29,6 @@ from biopsy_analyzer.viewer.layers import (
     sides,
 )
 from biopsy_analyzer.viewer.session import Session
-from biopsy_analyzer.viewer.shown_labels import ClassOfFibre
 
 _SETTLED_MS = 80  # the view has come to rest
 _CLICK_PX = 4.0  # the mouse may move in a click
@@ -60,9 +62,10 @@ class Workspace:
         self.session: Session | None = None
         self.blind, self.writing = False, False
         self.put_away: Session | None = None
-        self._drawn: np.ndarray | None = None
+        self._drawn: pd.DataFrame | None = None
         self._drawn_labels: dict[str, Any] | None = None
         self.filled, self.hidden = False, frozenset({"myonucleus", "other"})
+        self._filling = Filling(viewer, self.say)
         self._settle = QTimer()
         self._settle.setSingleShot(True)
         self._settle.setInterval(_SETTLED_MS)
@@ -79,6 +82,7 @@ class Workspace:
     def close(self) -> None:
         """Let go of the viewer."""
         self._settle.stop()
+        self._filling.close()
         self.viewer.layers.events.inserted.disconnect(self._inserted)
         self.viewer.layers.events.removed.disconnect(self._removed)
         self.viewer.scene.camera.events.disconnect(self._moved)
@@ -167,16 +171,18 @@ class Workspace:
             if self._drawn is None or len(self._drawn):
                 self.say(f"{len(rows)} nuclei are in view; they are drawn below {MOST_NUCLEI}: zoom in.")
             rows = rows[:0]
-        if self._drawn is None or not np.array_equal(rows, self._drawn):
-            self._drawn = rows
-            self._draw_nuclei(points, self.session, rows)
+        shown = self.session.nuclei.iloc[rows]
+        told = shown[["nucleus_id", "type", "probability"]].reset_index(drop=True)  # a nucleus never moves
+        if self._drawn is None or not told.equals(self._drawn):
+            self._drawn = told
+            self._draw_nuclei(points, shown)
 
     @staticmethod
-    def _draw_nuclei(points: Points, session: Session, rows: np.ndarray) -> None:
+    def _draw_nuclei(points: Points, nuclei: pd.DataFrame) -> None:
         """Only these: napari 0.9 heeds `Points.shown` in more than two dimensions alone."""
-        points.data = nucleus_points(session)[rows]
-        if len(rows):
-            look = nucleus_look(session.nuclei.iloc[rows])
+        points.data = nuclei[["y_um", "x_um"]].to_numpy()
+        if len(nuclei):
+            look = nucleus_look(nuclei)
             points.features, points.face_color, points.symbol = look["features"], look["face_color"], look["symbol"]
 
     def _canvas_px(self) -> tuple[int, int]:
@@ -187,6 +193,8 @@ class Workspace:
 
     def _take_up(self, layer: Layer) -> None:
         own = layer.metadata.get(OWN)
+        if isinstance(own, Slide):
+            self._filling.watch(layer)
         if not isinstance(own, Session):
             return
         if self.blind:
@@ -228,21 +236,17 @@ class Workspace:
         self.session_changed.emit(session)
 
     def _redraw(self, change: Any) -> None:
-        """All that `change` (None: anything) may have changed; most corrections are of one state, and outlines need no second look."""
+        """All that `change` (None: anything) may have changed; outlines are read again where they changed only."""
         session, (fibres, nuclei, clusters) = self.session, (self.layers.fibres, self.layers.nuclei, self.layers.clusters)
         if session is None:
             return
         if fibres is not None:
-            if change is None or change.boxes_um["fibres"] or session.labels is not self._drawn_labels:
+            if change is None or session.labels is not self._drawn_labels:
                 fibres.data = fibre_levels(session)
             else:
-                classes = ClassOfFibre(session.fibres)
-                for level in fibres.data:
-                    level.recolour(classes)
-                fibres.refresh(extent=False)
+                fibres.data = follow(fibres.data, session, change.boxes_um["fibres"])
         self._drawn_labels = session.labels
         if nuclei is not None and (change is None or change.nucleus_ids):
-            self._drawn = None
             self.show_nuclei_in_view()
         if clusters is not None:
             data, facts = cluster_vectors(session, {})

@@ -1,0 +1,53 @@
+"""Dragged into the window by real Qt events: a slide, a result folder, and what is neither."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import napari
+import pytest
+
+from hand import drop
+
+
+@pytest.fixture
+def viewer(make_napari_viewer: Callable[..., napari.Viewer]) -> napari.Viewer:
+    return make_napari_viewer(show=True)
+
+
+def layers_of(viewer: napari.Viewer) -> list[str]:
+    return [layer.name for layer in viewer.layers]
+
+
+def wait_for_dock(viewer: napari.Viewer, qtbot: Any) -> Any:
+    """The dock that opening brings."""
+
+    def docks() -> list[Any]:
+        return [widget for widget in viewer.window.dock_widgets.values() if hasattr(widget, "workspace")]
+
+    qtbot.waitUntil(lambda: len(docks()) == 1, timeout=30_000)
+    return docks()[0]
+
+
+def test_a_slide_is_dropped(viewer: napari.Viewer, qtbot: Any, folder: Path, tmp_path: Path) -> None:
+    offered = drop(viewer, tmp_path / "section.tif")
+    assert "Biopsy Analyzer" in offered  # napari reads TIFF itself too, so it asks
+    assert layers_of(viewer) == ["section.tif"]
+    dock = wait_for_dock(viewer, qtbot)
+    assert dock.pages["Run"].slide.text() == "section.tif"
+    dock.close()
+
+
+def test_a_result_is_dropped_on_an_empty_and_then_on_a_full_window(viewer: napari.Viewer, qtbot: Any, folder: Path) -> None:
+    drop(viewer, folder)
+    assert layers_of(viewer) == ["section.tif", "fibres", "nuclei", "clusters"]
+    dock = wait_for_dock(viewer, qtbot)
+    first = dock.workspace.session
+    assert first.folder == folder
+    other = folder.with_name("other")
+    folder.rename(other)
+    drop(viewer, other)
+    assert dock.workspace.session.folder == other
+    dock.close()
