@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QApplication
 from biopsy_analyzer.corrections import Corrections
 from biopsy_analyzer.report.saved import read_saved
 from biopsy_analyzer.viewer.dock import BiopsyAnalyzer
+from biopsy_analyzer.viewer.teach import ADAPTED
 from hand import CONTROL, SHIFT, Hand, open_result
 from painted_slide import STATES, centre
 
@@ -173,17 +174,85 @@ def test_a_result_with_a_journal_opens_corrected(make_napari_viewer: Callable[..
     dock.close()
 
 
-def test_adapting_runs_beside_the_window_and_says_what_it_found(correcting: BiopsyAnalyzer, hand: Hand, qtbot: Any) -> None:
+def test_a_region_is_left_out_by_drawing_around_it(correcting: BiopsyAnalyzer, hand: Hand) -> None:
+    session, page = correcting.workspace.session, correcting.pages["Correct"]
+    assert session is not None
+    fibres, nuclei, area = len(session.fibres), len(session.nuclei), session.document["quality"]["tissue_area_mm2"]
+    hand.press(page.buttons["region"])
+    assert "Drag around" in correcting.status.text()
+    hand.drag(ring(9, 30))  # fibre 9 and its macrophages, no neighbour's centre
+    assert state_at(correcting, 9) == "unassessable"
+    assert {number: state_at(correcting, number) for number in (1, 8, 10, 17)} == dict.fromkeys((1, 8, 10, 17), "normal")
+    assert (len(session.fibres), len(session.nuclei)) == (fibres, nuclei - 4)
+    assert session.document["quality"]["tissue_area_mm2"] == pytest.approx(area - 60**2 / 1e6, abs=25 * 60 * 2 / 1e6)
+    hand.key(Qt.Key.Key_Z, CONTROL)
+    assert state_at(correcting, 9) == "necrotic"
+    assert (len(session.nuclei), session.document["quality"]["tissue_area_mm2"]) == (nuclei, area)
+    hand.key(Qt.Key.Key_U)
+    hand.drag([np.array((3.0, 3.0)), np.array((3.0, 12.0)), np.array((12.0, 12.0)), np.array((3.0, 3.0))])  # glass
+    assert "nothing lies in this region" in correcting.status.text()
+
+
+def test_missed_fibres_are_drawn_where_nothing_else_lies(correcting: BiopsyAnalyzer, hand: Hand) -> None:
+    session, page = correcting.workspace.session, correcting.pages["Correct"]
+    assert session is not None
+    before = len(session.fibres)
+    for number in (18, 19):
+        hand.click(centre(number))
+        hand.key(Qt.Key.Key_Delete)
+    hand.press(page.buttons["draw"])
+    hand.drag(ring(18, 24))  # its clefts too
+    hand.key(Qt.Key.Key_D)
+    hand.drag(ring(19, 30))  # over the cleft into what was drawn just now, which keeps its pixels
+    assert len(session.fibres) == before
+    first, second = (session.row(*session.at(*centre(number), nuclei=False)) for number in (18, 19))  # type: ignore[misc]
+    assert first is not None
+    assert second is not None
+    assert first["area_um2"] == pytest.approx(48**2, rel=0.1)
+    assert first["area_um2"] < second["area_um2"] < 60**2
+    hand.key(Qt.Key.Key_D)
+    hand.drag(ring(27, 12))  # a fibre lies there already
+    assert "free of other fibres" in correcting.status.text()
+    assert len(session.fibres) == before
+
+
+def test_too_few_corrections_to_adapt_are_said_in_one_line(correcting: BiopsyAnalyzer, hand: Hand, qtbot: Any) -> None:
     page = correcting.pages["Correct"]
     hand.click(centre(9))
-    hand.key(Qt.Key.Key_2)
-    page.buttons["adapt"].click()
+    hand.key(Qt.Key.Key_1)
+    hand.press(page.buttons["adapt"])
     assert page.buttons["adapt"].text() == "Stop adapting"
     hand.click(centre(10))
     hand.key(Qt.Key.Key_2)  # goes on working
     assert state_at(correcting, 10) == "necrotic"
     qtbot.waitUntil(lambda: page.buttons["adapt"].text() != "Stop adapting", timeout=120_000)
-    assert "too few corrections" in page.teacher.said.text()
-    page.buttons["adapt"].click()
-    page.buttons["adapt"].click()
+    said = page.teacher.said.text()
+    assert "too few corrections" in said
+    assert "wanted at least 20" in said
+    assert "\n" not in said
+    hand.press(page.buttons["adapt"])
+    hand.press(page.buttons["adapt"])
     qtbot.waitUntil(lambda: "stopped" in page.teacher.said.text(), timeout=20_000)
+
+
+def test_adapting_shows_before_and_after(correcting: BiopsyAnalyzer, hand: Hand, qtbot: Any, folder: Path) -> None:
+    """A reader who calls ordinary fibres regenerating throughout: wrong, but surely not what the shipped model says."""
+    session, page = correcting.workspace.session, correcting.pages["Correct"]
+    assert session is not None
+    ids = session.fibres.loc[session.fibres["state"] == "normal", "fibre_id"].tolist()
+    session.select("fibres", ids[:34])
+    hand.key(Qt.Key.Key_4)
+    session.select("fibres", ids[34:40])
+    hand.key(Qt.Key.Key_1)
+    hand.press(page.buttons["adapt"])
+    qtbot.waitUntil(lambda: page.buttons["adapt"].text() != "Stop adapting", timeout=180_000)
+    said = page.teacher.said.text()
+    assert said.startswith("fibre states: adapted")
+    assert "40 fibres called by a reader" in said
+    for title in ("right, all", "right, reader's calls", "log loss"):
+        (line,) = [line for line in said.splitlines() if line.strip().startswith(title)]
+        before, after = (float(part.split("(")[0]) for part in line.replace(title, "").split("->"))
+        assert after < before if title == "log loss" else after >= before
+    report = json.loads((folder.parent / ADAPTED / "adaptation.json").read_text())
+    assert report["states"]["fibres"]["decided"]["regenerating"] == 34
+    assert str(folder.parent / ADAPTED) in said

@@ -193,6 +193,28 @@ def test_a_change_is_seen_at_once(opened: BiopsyAnalyzer) -> None:
     assert opened.legend.boxes["necrotic"].text() == "necrotic 3"
 
 
+def test_from_afar_a_change_is_seen_too(opened: BiopsyAnalyzer, hand: Hand, qtbot: Any) -> None:
+    """Napari keeps the coarsest level; what is on the canvas must not be what it kept."""
+    workspace = opened.workspace
+    workspace.layers.nuclei.visible = workspace.layers.clusters.visible = False  # type: ignore[union-attr]
+
+    def vermillion() -> int:
+        picture = workspace.viewer.screenshot(canvas_only=True, flash=False)[..., :3].astype(int)
+        return int(((picture[..., 0] > 190) & (picture[..., 1] > 80) & (picture[..., 1] < 110) & (picture[..., 2] < 30)).sum())
+
+    workspace.viewer.scene.camera.zoom = 0.4
+    qtbot.waitUntil(lambda: workspace.layers.fibres.data_level == len(workspace.layers.fibres.data) - 1)  # type: ignore[union-attr,arg-type]
+    two = vermillion()
+    assert two > 20
+    hand.click(centre(44))
+    hand.key(Qt.Key.Key_2)
+    workspace.session.select("fibres", [])  # type: ignore[union-attr]
+    assert vermillion() > 1.3 * two
+    hand.click(centre(44))
+    hand.key(Qt.Key.Key_Delete)
+    assert vermillion() == two
+
+
 def test_scores_are_drawn(opened: BiopsyAnalyzer, qtbot: Any) -> None:
     page = opened.pages["Scores"]
     qtbot.waitUntil(lambda: page.pictures.count() == 3)
