@@ -242,3 +242,23 @@ def test_a_bug_is_one_line_and_a_traceback_in_the_log(tmp_path: Path, capsys: py
     log = tmp_path / "out" / LOG
     assert capsys.readouterr().err == f"ERROR a.tif: unexpected RuntimeError: two\\nlines. Please report it with {log}.\n"
     assert "Traceback" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("module", "extra", "arguments"),
+    [
+        ("matplotlib", "train", ["evaluate", "--drawn", "usual", "-o", "OUT"]),
+        ("sklearn", "train", ["train", "states", "-o", "OUT"]),
+        ("sklearn", "train", ["adapt", "result", "-o", "OUT"]),
+        ("distributed", "cluster", ["batch", "slides", "-o", "OUT", "--scheduler", "tcp://127.0.0.1:1"]),
+        ("highdicom", "dicom", ["dicom", "result", "slide"]),
+    ],
+)
+def test_a_missing_extra_is_one_line_before_anything_is_computed(tmp_path, module, extra, arguments):
+    out = tmp_path / "out"
+    arguments = [str(out) if a == "OUT" else a for a in arguments]
+    code = f"import sys; sys.modules[{module!r}] = None; sys.argv[1:] = {arguments!r}; from biopsy_analyzer.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, text=True, capture_output=True)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert f"{module} is not installed. pip install 'biopsy-analyzer[{extra}]'" in done.stderr
+    assert not out.exists()

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from biopsy_analyzer.cli.options import Device, DeviceOption, Json, ModelsOption
+from biopsy_analyzer.cli.options import Device, DeviceOption, Json, ModelsOption, need
 from biopsy_analyzer.escaping import for_terminal
 from biopsy_analyzer.terminal import errors_in_one_line, progress_bar, write_out
 
@@ -26,6 +26,7 @@ def adapt(
 ) -> None:
     """Fit the fibre states anew to corrections, on request the network too; shows before and after on corrections held out."""
     with errors_in_one_line("adapt", out):
+        need("train", "sklearn", "matplotlib")
         from biopsy_analyzer.report.atomic import check_writable
         from biopsy_analyzer.training.adapt import adapt as run
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from biopsy_analyzer.cli.options import Device, DeviceOption, Fhir, Json, ModelsOption, Mpp, SettingsOption, chosen_settings
+from biopsy_analyzer.cli.options import Device, DeviceOption, Fhir, Json, ModelsOption, Mpp, SettingsOption, chosen_settings, need
 from biopsy_analyzer.terminal import BatchBar, errors_in_one_line, write_error, write_out
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def batch(
 
         if scheduler is not None:
             check_address(scheduler)
+            need("cluster", "distributed")
         jobs = collect_jobs(inputs or [], manifest, mpp)
         from biopsy_analyzer.batch.run import Tally, run_batch
 

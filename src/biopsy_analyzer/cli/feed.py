@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from biopsy_analyzer.errors import EnvironmentFault
+from biopsy_analyzer.cli.options import need
 from biopsy_analyzer.escaping import for_terminal
 from biopsy_analyzer.terminal import errors_in_one_line, write_out
 
@@ -49,9 +49,7 @@ def dicom(
 ) -> None:
     """Write fibres and nuclei as DICOM annotations: RESULT/annotations.dcm."""
     with errors_in_one_line(folder.name or str(folder), folder):
-        try:
-            from biopsy_analyzer.feed.dicom import write_annotations
-        except ModuleNotFoundError as error:
-            raise EnvironmentFault(f"{error.name} is not installed. pip install 'biopsy-analyzer[dicom]'") from error
+        need("dicom", "highdicom")
+        from biopsy_analyzer.feed.dicom import write_annotations
 
         write_out(for_terminal(str(write_annotations(folder, slide))))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from biopsy_analyzer.errors import EnvironmentFault
 
 if TYPE_CHECKING:
     from biopsy_analyzer.settings import Settings
@@ -34,3 +37,10 @@ def chosen_settings(file: Path | None) -> Settings:
     from biopsy_analyzer.settings_file import load_settings
 
     return Settings() if file is None else load_settings(file)
+
+
+def need(extra: str, *modules: str) -> None:
+    """EnvironmentFault naming the first of `modules` that is not installed, and the extra of this package that brings it."""
+    for module in modules:
+        if find_spec(module) is None:
+            raise EnvironmentFault(f"{module} is not installed. pip install 'biopsy-analyzer[{extra}]'")

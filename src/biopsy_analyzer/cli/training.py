@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from biopsy_analyzer.cli.options import Device, DeviceOption, Json, ModelsOption, Mpp
+from biopsy_analyzer.cli.options import Device, DeviceOption, Json, ModelsOption, Mpp, need
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.escaping import for_terminal
 from biopsy_analyzer.terminal import errors_in_one_line, progress_bar, write_out
@@ -66,6 +66,7 @@ def train(
     with errors_in_one_line("train", out):
         if kind is not Kind.states and (minutes is None) == (steps is None):
             raise UsageError("wanted either --minutes or --steps: how long to train")
+        need("train", "sklearn", "matplotlib")
         from biopsy_analyzer.report.atomic import check_writable
         from biopsy_analyzer.training.reproduce import train_network, train_states
 
@@ -96,6 +97,8 @@ def evaluate(
     with errors_in_one_line("evaluate", out or Path()):
         if (folder is None) == (drawn is None) or (labels and drawn):
             raise UsageError("wanted either a FOLDER with truth, perhaps with --labels, or --drawn clean, usual or hard")
+        if out is not None:
+            need("train", "matplotlib")
         from biopsy_analyzer.models import load_models
         from biopsy_analyzer.training.evaluate import evaluate_drawn, evaluate_folder
         from biopsy_analyzer.training.evaluation_table import print_evaluation
