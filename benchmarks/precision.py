@@ -102,7 +102,11 @@ def show(rows: list[dict[str, Any]]) -> None:
         "section", "fibres", "found", "state alike", "nuclei", "found", "type alike", *AXES, "pattern", title="bfloat16 against float32"
     )
     for row in rows:
-        counts = [f"{row[name]:.1%}" if "_" in name else f"{row[name]}" for name in row if name.startswith(("fibres", "nuclei"))]
+        counts = [
+            cell
+            for kind in ("fibres", "nuclei")
+            for cell in (str(row[kind]), f"{row[f'{kind}_found']:.1%}", f"{row[f'{kind}_called_alike']:.1%}")
+        ]
         axes = [f"{a['shift']:+.4f} of ±{a['half_interval']:.3f}" if (a := row["axes"][axis]) else "-" for axis in AXES]
         same = row["pattern"][0] if row["pattern"][0] == row["pattern"][1] else " -> ".join(row["pattern"])
         table.add_row(row["section"], *counts, *axes, same)

@@ -101,7 +101,7 @@ def _part(module_name: str | None) -> str | None:
 def analyse(path: Path, models: Any, watch: Stopwatch) -> dict[str, Any]:
     """CPU seconds of one slide, from file to written results, by part, and what was found."""
     import biopsy_analyzer.pipeline as pipeline
-    import biopsy_analyzer.report as report
+    import biopsy_analyzer.report.writing as writing
     import biopsy_analyzer.slide as slides
 
     watch.cpu.clear()
@@ -109,7 +109,7 @@ def analyse(path: Path, models: Any, watch: Stopwatch) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as out, slides.open_slide(path) as slide:
         result = pipeline.analyze_slide(slide, models)
         decoded = slide.tiles_decoded
-        watch.timed("report", report.write_result)(result, Path(out))
+        watch.timed("report", writing.write_result)(result, Path(out))
         mpx = slide.shape[0] * slide.shape[1] * (slide.um_per_px / UM_PER_PX) ** 2 / 1e6
         stored = sum(-(-level.shape[0] // level.tile[0]) * -(-level.shape[1] // level.tile[1]) for level in slide.levels[:1])
     wall, cpu = time.perf_counter() - start[0], time.process_time() - start[1]
@@ -131,7 +131,8 @@ def one(path: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Everything about one slide, in this process."""
     start = time.process_time()
     from biopsy_analyzer.models import load_models
-    from biopsy_analyzer.pipeline import analyze_slide  # noqa: F401  (its import belongs to the start-up)
+    from biopsy_analyzer.pipeline import analyze_slide  # noqa: F401  (imports belong to the start-up)
+    from biopsy_analyzer.report import writing  # noqa: F401
 
     models = load_models(options.models, options.device, options.precision)
     watch = Stopwatch()
