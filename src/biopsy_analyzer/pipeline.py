@@ -72,7 +72,7 @@ def analyze_slide(
     notes = (*slide.notes, *cut_notes(found_fibres, found_nuclei, settings.segment), *models.fibres.notes, *models.nuclei.notes)
     warnings = dict.fromkeys((*scores.warnings, *notes))  # each once: a note may come with every tile
     flags += damage_flags(slide) + cover_flags(fibres, tissue, area_mm2, settings.score.min_cover)
-    flags += size_flags(fibres["min_feret_um"][~fibres["touches_border"]].to_numpy(), settings.tissue)
+    flags += size_flags(fibres["min_feret_um"][~fibres["touches_border"]].to_numpy(), found_fibres.cut, settings.tissue)
     flags += reference_flags(fibres, nuclei, settings.tissue)
     flags += cell_flags(nuclei, counts_as_inflammation(nuclei, fibres, settings.clusters), settings.tissue)
     crops = cut_crops(slide, fibres, nuclei, clusters, scores.evidence)

@@ -30,6 +30,11 @@ class TissueSettings(_Group):
     max_hue_spread: float = Field(95.0, gt=0, description="Degrees of hue, 5 to 95 % of colour; more is reported (three dyes?). H&E 12-45.")
     small_tissue_mm2: float = Field(0.3, ge=0, description="mm2; less tissue is reported. Prior.")
     min_density: float = Field(0.08, ge=0, description="OD above the glass, middle of the tissue; less is faded. Prior.")
+    max_lightest: float = Field(
+        0.3,
+        gt=0,
+        description="OD of the lightest hundredth; more is a dark scan that hides glass and pale fibres. Usual 0-0.2. Prior.",
+    )
     max_pen_share: float = Field(0.01, ge=0, description="Inked area over the tissue's area; more is reported. Prior.")
     max_fold_share: float = Field(0.02, ge=0, description="Folded share of the tissue; more is reported. Prior.")
     min_sharpness: float = Field(0.18, ge=0, description="Fine over all contrast; less is blurred. Sharp 0.3-0.8, 2 um blur 0.09-0.17.")
@@ -37,6 +42,9 @@ class TissueSettings(_Group):
         14.0, ge=0, le=1000, description="um; median least diameter below it is reported. Adults 30-80, mice 20-50. Prior."
     )
     max_fibre_um: float = Field(100.0, gt=0, le=1000, description="um; median least diameter above it is reported. Prior.")
+    max_cut_share: float = Field(
+        0.05, ge=0, le=1, description="Pieces of fibres cut between blocks, over all fibres; more is reported. Cross-sections 0. Prior."
+    )
     max_bare_share: float = Field(
         0.4,
         gt=0,

@@ -6,6 +6,7 @@ import difflib
 import json
 import tomllib
 from collections.abc import Iterator
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ def settings_toml(settings: Settings) -> str:
     for name, info in _fields():
         group, key = name.split(".")
         if f"[{group}]" not in lines:
-            lines += ["", f"# {type(getattr(settings, group)).__doc__}", f"[{group}]"]
+            about = cleandoc(type(getattr(settings, group)).__doc__ or "").splitlines()
+            lines += ["", *(f"# {line}".rstrip() for line in about), f"[{group}]"]
         value, default = values[group][key], json.loads(json.dumps(info.default))
         changed = "" if value == default else f" CHANGED, by default {json.dumps(default)}."
         lines.append(f"{key} = {json.dumps(value)}  # {info.description}{changed}")

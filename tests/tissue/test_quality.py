@@ -188,11 +188,26 @@ def test_ordinary_fibres_without_nuclei_make_the_reference_doubtful() -> None:
 @pytest.mark.fault(9)
 def test_implausible_fibre_sizes_are_flagged() -> None:
     human = np.full(30, 55.0)
-    assert size_flags(human, SETTINGS) == size_flags(human[:5] * 9, SETTINGS) == []
+    assert size_flags(human, 1, SETTINGS) == size_flags(human[:5] * 9, 9, SETTINGS) == []
     for wrong in (0.2, 2.0):  # as a pixel size wrong by that factor gives
-        (flag,) = size_flags(human * wrong, SETTINGS)
+        (flag,) = size_flags(human * wrong, 0, SETTINGS)
         assert (flag.code, flag.value) == ("fibre-size", pytest.approx(55 * wrong))
         assert "is the pixel size right?" in flag.message
+
+
+@pytest.mark.fault(9)
+def test_fibres_too_long_for_a_cross_section_are_flagged() -> None:
+    (flag,) = size_flags(np.full(30, 55.0), 3, SETTINGS)
+    assert (flag.code, flag.value, flag.threshold) == ("long-fibres", pytest.approx(0.1), 0.05)
+    assert size_flags(np.full(19, 55.0), 9, SETTINGS) == []  # too few
+
+
+def test_a_dark_scan_is_flagged() -> None:
+    """What darkens everything, glass too, hides pale fibres: grey glass, too little light."""
+    usual = drawn(HE)
+    assert "dark-scan" not in flagged(usual)
+    dark = (256 * 10 ** -(optical_density(usual).astype(float) + 0.45) - 1).clip(0, 255).astype(np.uint8)
+    assert "dark-scan" in flagged(dark)
 
 
 def test_sharpness_falls_with_blur_and_ignores_strength() -> None:

@@ -122,10 +122,16 @@ def _bare_places(fibres: pd.DataFrame, tissue: Tissue, least: float) -> tuple[tu
     return _boxes((held > 0.5 * grid.um_per_px**2) & (covered < least * held), grid)
 
 
-def size_flags(min_feret_um: np.ndarray, settings: TissueSettings) -> list[Flag]:
-    """A flag if the median least diameter of whole fibres (n,) is implausible; fewer than 20 fibres tell nothing."""
+def size_flags(min_feret_um: np.ndarray, cut: int, settings: TissueSettings) -> list[Flag]:
+    """A flag if the median least diameter of whole fibres (n,) is implausible, or many of all were too long; fewer than 20 tell nothing.
+
+    cut  pieces that fibres longer than a block's margin were cut into: they run along the section, or the pixel size is far too large
+    """
     if len(min_feret_um) < MIN_SIZED:
         return []
+    advice = "pieces of fibres too long for a cross-section, for each whole fibre; cut lengthwise, or is the pixel size wrong?"
+    if too_long := _above("long-fibres", cut / len(min_feret_um), settings.max_cut_share, advice):
+        return [too_long]
     median, advice = float(np.median(min_feret_um)), "um is the fibres' median least diameter; is the pixel size right?"
     flags = _below("fibre-size", median, settings.min_fibre_um, advice), _above("fibre-size", median, settings.max_fibre_um, advice)
     return [flag for flag in flags if flag]
@@ -250,6 +256,7 @@ def quality_flags(
     area, (ink, folds) = np.count_nonzero(tissue.mask), (covers or find_covers(rgb, tissue)).values()
     found = [
         _below("small-tissue", tissue.area_mm2, settings.small_tissue_mm2, "mm2 of tissue; shares are uncertain."),
+        _above("dark-scan", _lightest(rgb), settings.max_lightest, "OD at the lightest; a dark scan hides glass and pale fibres."),
         _below("faded", float(np.median(od[tissue.mask].mean(axis=1))), settings.min_density, "OD in the middle; stain is faint."),
         _below("unusual-stain", colours.he, settings.usual_he_share, "of the colour is that of H&E; check the stain."),
         _above("unusual-stain", colours.spread, settings.max_hue_spread, "degrees of hue, more than two dyes give; check the stain."),
@@ -267,6 +274,11 @@ def quality_flags(
     if close_ups:
         found.append(_blur(close_ups, settings.min_sharpness))
     return [flag for flag in found if flag]
+
+
+def _lightest(rgb: np.ndarray) -> float:
+    """Mean OD over the colours of the lightest hundredth of the pixels: glass, clefts, vessels; 0 for white."""
+    return float(np.percentile(optical_density(rgb).mean(axis=2), 1))
 
 
 def _blur(close_ups: Sequence[tuple[np.ndarray, PixelGrid]], least: float) -> Flag | None:
