@@ -2,12 +2,14 @@
 
 import io
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from rich.console import Console
 
 from biopsy_analyzer.classify.state_model import StateModel
@@ -98,6 +100,23 @@ def test_label_images_may_have_other_pixels(folder: Path, tmp_path: Path) -> Non
     evaluation = evaluate_folder(folder, None, labels=labels)
     assert value(evaluation, "fibres", "f1_75") == 1
     assert 0.95 < value(evaluation, "fibres", "mean_iou") < 1
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda labels: labels[:, :400], "can't cover the image's"),
+        (lambda labels: np.where(labels == 2, 4_000_000_000, labels).astype(np.uint32), "labels from 0 to 4000000000"),
+        (lambda labels: labels.astype(np.int32) - 1, "labels from -1 to 8"),
+    ],
+    ids=["cut", "too large", "negative"],
+)
+def test_labels_that_would_be_judged_wrongly_are_refused(folder: Path, tmp_path: Path, made: Callable, message: str) -> None:
+    labels = cv2.imread(str(folder / "section_fibres.png"), cv2.IMREAD_UNCHANGED)
+    (tmp_path / "labels").mkdir()
+    tifffile.imwrite(tmp_path / "labels" / "section_fibres.tif", made(labels))
+    with pytest.raises(UsageError, match=message):
+        evaluate_folder(folder, None, labels=tmp_path / "labels")
 
 
 def test_onto_takes_the_label_under_the_centre() -> None:

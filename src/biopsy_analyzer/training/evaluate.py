@@ -146,7 +146,12 @@ def _read_prediction(folder: Path, truth: Truth) -> Prediction:
         path = find_labels(folder, truth.name, part)
         if path is not None:
             pixels = read_labels(path)
-            um_per_px = truth.grid.um_per_px * truth.grid.shape[0] / pixels.shape[0]
+            height, width = (n / own for n, own in zip(truth.grid.shape, pixels.shape, strict=True))
+            if abs(height / width - 1) > 0.01:
+                raise UsageError(
+                    f"{path}: {pixels.shape} px can't cover the image's {truth.grid.shape} px; wanted the same shape, at any size"
+                )
+            um_per_px = truth.grid.um_per_px * height
             found[part] = Labels(pixels, dataclasses.replace(truth.grid, shape=pixels.shape, um_per_px=um_per_px))
     if not found:
         raise UsageError(f"{folder}: no label image for {truth.name!r}; wanted {truth.name}_fibres.png or {truth.name}_nuclei.png")

@@ -71,6 +71,8 @@ def read_labels(path: Path) -> np.ndarray:
     if labels is None or labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):
         found = "unreadable" if labels is None else f"{labels.dtype} {labels.shape}"
         raise UsageError(f"{path}: not a label image ({found}); wanted one channel of whole numbers, 0 the background")
+    if labels.size and (int(labels.min()) < 0 or int(labels.max()) > np.iinfo(np.int32).max):
+        raise UsageError(f"{path}: labels from {labels.min()} to {labels.max()}; wanted 0 for the background and at most 2,147,483,647")
     return labels.astype(np.int32)
 
 
