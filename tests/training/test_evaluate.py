@@ -106,7 +106,7 @@ def test_label_images_may_have_other_pixels(folder: Path, tmp_path: Path) -> Non
     ("made", "message"),
     [
         (lambda labels: labels[:, :400], "can't cover the image's"),
-        (lambda labels: np.where(labels == 2, 4_000_000_000, labels).astype(np.uint32), "labels from 0 to 4000000000"),
+        (lambda labels: np.where(labels == labels.max(), 4_000_000_000, labels.astype(np.uint32)), "labels from 0 to 4000000000"),
         (lambda labels: labels.astype(np.int32) - 1, "labels from -1 to 8"),
     ],
     ids=["cut", "too large", "negative"],
