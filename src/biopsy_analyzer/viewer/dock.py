@@ -22,7 +22,7 @@ from biopsy_analyzer.viewer.session import Session
 from biopsy_analyzer.viewer.workspace import Workspace
 
 TABS = (RunTab, ScoresTab, FibresTab, CorrectWidget, ExportTab, BlindWidget)
-_LEAST_WIDTH_PX = 440
+_LEAST_WIDTH_PX = 520  # the legend with its counts
 
 
 class BiopsyAnalyzer(QWidget):

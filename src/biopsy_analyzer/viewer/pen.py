@@ -65,7 +65,13 @@ class Pen:
             points.append(event.position[-2:])  # where it was let go
             QTimer.singleShot(0, partial(self._drawn, then, np.array(points)))
 
-    def _drawn(self, then: Callable[[np.ndarray], None] | None, points: np.ndarray) -> None:
-        if then is not None and then is self._then:  # not cancelled meanwhile
+    def finish(self, points: np.ndarray) -> None:
+        """Hand on positions (k, 2) in um as if they had been drawn; nothing where the pen is not taken."""
+        then = self._then
+        if then is not None:
             self.put_down()
             then(points)
+
+    def _drawn(self, then: Callable[[np.ndarray], None] | None, points: np.ndarray) -> None:
+        if then is self._then:  # not cancelled meanwhile
+            self.finish(points)
