@@ -79,7 +79,8 @@ class Stopwatch:
 
 
 def instrument(watch: Stopwatch) -> None:
-    """Time reading the slide, and every function of the package where another part has imported it."""
+    """Time reading the slide, every function of the package where another part has imported it, and the overlay, drawn in a thread."""
+    from biopsy_analyzer.report import writing
     from biopsy_analyzer.slide import Slide
 
     for module_name, module in list(sys.modules.items()):
@@ -90,6 +91,7 @@ def instrument(watch: Stopwatch) -> None:
             if part and part != _part(module_name) and callable(value) and not isinstance(value, type):
                 setattr(module, name, watch.timed(part, value))
     Slide.read = watch.timed("decode", Slide.read)  # type: ignore[method-assign]
+    writing._overlay = watch.timed("report", writing._overlay)
 
 
 def _part(module_name: str | None) -> str | None:
@@ -132,7 +134,6 @@ def one(path: Path, options: argparse.Namespace) -> dict[str, Any]:
     start = time.process_time()
     from biopsy_analyzer.models import load_models
     from biopsy_analyzer.pipeline import analyze_slide  # noqa: F401  (imports belong to the start-up)
-    from biopsy_analyzer.report import writing  # noqa: F401
 
     models = load_models(options.models, options.device, options.precision)
     watch = Stopwatch()
