@@ -24,6 +24,11 @@ from biopsy_analyzer.training.banks import Bank
 from biopsy_analyzer.training.export import write_model
 from biopsy_analyzer.training.losses import PARTS, Batch, agreement, class_weights, losses
 
+HELD_OUT = (
+    "augmented patches of the same banks, held back from training; real patches among them where a bank is of real images, "
+    "but no slide of its own"
+)
+"""What a card's `held_out` figures are of."""
 ARCHITECTURES = {"fibres": {"widths": (32, 48, 96, 160), "bottom": 3}, "nuclei": {"widths": (24, 48, 80), "bottom": 3}}
 """Chosen by training speed on one core (bf16): 33 and 20 GFLOP per Mpx, reach 108 px of 0.8 um and 52 px of 0.5 um."""
 
@@ -238,7 +243,7 @@ class _Run:
                 "batch": self.batch_size,
                 "patch_px": self.size_px,
             },
-            "metrics": {"held_out": self.figures, "meaning": "augmented patches of the same banks, not trained on; no real slides"},
+            "metrics": {"held_out": self.figures, "meaning": HELD_OUT},
         }
         write_model(deepcopy(self.average).cpu(), self.kind, LOOKS[self.kind].um_per_px, folder, about)
 
