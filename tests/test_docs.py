@@ -62,7 +62,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if other.suffix != ".tif":
             (folder / "sample_slides" / other.name).symlink_to(other)
     (folder / "examples").symlink_to(ROOT / "examples")
-    (folder / "slides").symlink_to("sample_slides")
+    (folder / "slides").mkdir()  # a laboratory's folder holds slides alone; that of the samples their truth, too
+    for slide in (folder / "sample_slides").glob("*.tif"):
+        (folder / "slides" / slide.name).symlink_to(slide)
     (folder / "slides.csv").write_text("path\nsample_slides/necrotizing.tif\n")
     (folder / "mine.toml").write_text("[score]\nmin_fibres = 20\n")
     write_tiny_models(folder / "tiny")
