@@ -86,6 +86,24 @@ def test_two_windows_on_one_result_do_not_mix(folder):
     assert len(Corrections.open(folder).edits) == 2
 
 
+@pytest.mark.parametrize("number", [3, 10])
+def test_two_windows_opened_after_a_torn_line_do_not_mix(folder, number):
+    """Both would take the torn line away; with a fibre of one digit the new line is exactly as long as the torn one."""
+    corrections = Corrections.open(folder, who="a")
+    corrections.set_state([1], "necrotic")
+    corrections.set_state([10], "necrotic")
+    path = folder / "corrections.jsonl"
+    path.write_bytes(path.read_bytes()[:-1])
+    size = path.stat().st_size
+    one, other = Corrections.open(folder, who="a"), Corrections.open(folder, who="a")
+    one.set_state([number], "necrotic")
+    assert path.stat().st_size == size + (number > 9)
+    with pytest.raises(OutputError, match="another window"):
+        other.set_state([4], "necrotic")
+    one.set_state([5], "necrotic")
+    assert [line["fibres"] for line in Corrections.open(folder).edits] == [[1], [number], [5]]
+
+
 def test_what_cannot_be_saved_is_not_done(folder):
     """A folder where the journal should lie: nothing can be appended."""
     corrections = Corrections.open(folder)
@@ -115,6 +133,23 @@ def broken(path: Path, number: int, content: str) -> None:
         (0, '{"journal": "biopsy-analyzer corrections", "version": "9", "result": ""}', OlderResult, "version '9'"),
         (0, '{"journal": "biopsy-analyzer corrections", "version": "1.0", "result": "ab"}', ResultError, "another analysis"),
         (1, '{"n": 1, "edit": "state", "fibres": [9999], "state": "normal"}', ResultError, "edit 1"),
+        *[
+            (1, '{"n": 1, "edit": ' + edit + "}", ResultError, r"edit 1 .* can't be done again")
+            for edit in (
+                '"state", "fibres": ["a"], "state": "normal"',
+                '"state", "fibres": [1e400], "state": "normal"',
+                '"state", "fibres": [1.7], "state": "normal"',
+                '"state", "fibres": [12345678901234567890123], "state": "normal"',
+                '"state", "fibres": 1, "state": "normal"',
+                '"type", "nuclei": [true], "type": "other"',
+                '"split", "fibre": 1.7, "line_um": [[0, 0], [9, 9]]',
+                '"redraw", "fibre": 1, "ring_um": [[1], [2, 3]]',
+                '"draw", "made": [], "state": "normal", "ring_um": [[9, 9], [9, 24], [24, 24]]',
+                '"draw", "made": [99999999999], "state": "normal", "ring_um": [[9, 9], [9, 24], [24, 24]]',
+                '"draw", "ring_um": [["a", 1], [2, 3], [4, 5]], "state": "normal"',
+                '["state"]',
+            )
+        ],
     ],
 )
 def test_a_damaged_or_foreign_journal_is_refused_in_one_line(folder, number, content, error, said):

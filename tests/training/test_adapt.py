@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from biopsy_analyzer.classify.state_model import load_state_model
 from biopsy_analyzer.cli import app
 from biopsy_analyzer.corrections import Corrections
+from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.models import default_folder, load_models
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.training import fine_tune as tuning
@@ -38,12 +39,20 @@ def test_calls_of_a_reader_become_a_model_with_its_own_card(folder, tmp_path):
     corrections = Corrections.open(folder)
     for number in (*range(0, 10), *range(14, 38)):
         corrections.set_state([fibre_at(corrections, number)], "regenerating")
+    corrections.split(fibre_at(corrections, 60), centre(60) + np.array([[-40.0, 0], [40, 0]]))  # their stain isn't known now
+    corrections.draw(centre(0) - 35 + np.array([[0.0, 0], [0, 12], [12, 12], [12, 0]]), "necrotic")
     out = tmp_path / "models"
-    done = CliRunner().invoke(app, ["adapt", str(folder), "-o", str(out)])
+    again = folder.parent / "section" / ".." / "section"
+    done = CliRunner().invoke(app, ["adapt", str(folder), str(again), "-o", str(out)])
     assert done.exit_code == 0, done.output
     assert "adapted" in done.output
+    assert "3 more can't teach" in done.output
+    assert f"given more than once, counted once: {again}" in done.output
     report = json.loads((out / "adaptation.json").read_text())
-    assert report["states"]["fibres"]["decided"]["regenerating"] == 34
+    assert report["states"]["fibres"]["decided"] == {"normal": 0, "necrotic": 0, "pale-fragmented": 0, "regenerating": 34}
+    assert sum(report["states"]["fibres"]["left_as_called"].values()) == 81 - 34 - 1
+    assert report["states"]["fibres"]["not_measured"] == 3
+    assert (report["sources"], report["repeated"]) == (["section"], [str(again)])
     assert report["fibres"] is None
     change = report["states"]["held_out"]["log_loss_change"]
     assert change["value"] < 0
@@ -56,6 +65,24 @@ def test_calls_of_a_reader_become_a_model_with_its_own_card(folder, tmp_path):
     assert after > before + 0.3
     for kind in ("fibres", "nuclei"):
         assert (out / kind / "weights.safetensors").read_bytes() == (parent / kind / "weights.safetensors").read_bytes()
+
+
+def test_results_of_the_same_name_are_sections_of_their_own(folder, tmp_path):
+    corrections = Corrections.open(folder)
+    corrections.set_state([fibre_at(corrections, 1)], "necrotic")
+    batches = [shutil.copytree(folder, tmp_path / batch / "s") for batch in ("batch1", "batch2")]
+    calls = read_calls(batches, None, load_models(), Settings())
+    assert calls.groupby("section").size().tolist() == [81, 81]
+
+
+def test_windows_are_never_cut_from_another_slide(analysed, folder, tmp_path):
+    """Another file under the slide's name, of the same size: its pixels would be taught with outlines of other fibres."""
+    corrections = Corrections.open(folder)
+    corrections.split(fibre_at(corrections, 20), centre(20) + np.array([[-40.0, 0], [40, 0]]))
+    other = tmp_path / analysed[0].name
+    cv2.imwrite(str(other), cv2.imread(str(analysed[0]))[::-1])
+    with pytest.raises(UsageError, match="another slide"):
+        list(outline_patches([folder], tmp_path))
 
 
 def test_too_few_corrections_are_said_in_one_line(folder, tmp_path):

@@ -30,7 +30,7 @@ def square(name: str, left: float, top: float, right: float, bottom: float) -> d
     return feature(name, {"type": "Polygon", "coordinates": [ring]})
 
 
-def feature(name: str, geometry: dict) -> dict:
+def feature(name: str, geometry: object) -> dict:
     return {"type": "Feature", "geometry": geometry, "properties": {"classification": {"name": name}}}
 
 
@@ -53,6 +53,43 @@ def annotated(tmp_path: Path) -> Path:
         feature("Nucleus: macrophage", {"type": "Point", "coordinates": [29, 19]}),
     ]
     return write(tmp_path / "a.geojson", features)
+
+
+RING = [[1, 1], [9, 1], [9, 9], [1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("geometry", "facts"),
+    [
+        (None, {}),
+        ({}, {}),
+        ({"type": "Polygon"}, {}),
+        ({"type": "Polygon", "coordinates": None}, {}),
+        ({"type": "Polygon", "coordinates": []}, {}),
+        ({"type": "Polygon", "coordinates": [[]]}, {}),
+        ({"type": "Polygon", "coordinates": [RING[:3]]}, {}),
+        ({"type": "Polygon", "coordinates": [[[*xy, 0] for xy in RING]]}, {}),
+        ({"type": "Polygon", "coordinates": [[*RING[:3], [float("nan"), 1]]]}, {}),
+        ({"type": "Polygon", "coordinates": [[*RING[:3], [1]]]}, {}),
+        ({"type": "Polygon", "coordinates": [RING]}, {"um_per_px": "0.5"}),
+        ({"type": "Polygon", "coordinates": [RING]}, {"um_per_px": float("nan")}),
+        ({"type": "Polygon", "coordinates": [RING]}, {"um_per_px": None}),
+        ({"type": "Polygon", "coordinates": [RING]}, {"um_per_px": 0}),
+        ({"type": "Polygon", "coordinates": [RING]}, {"shape": [float("inf"), 1]}),
+    ],
+)
+def test_a_damaged_outline_or_scale_is_refused_in_one_line(tmp_path: Path, geometry: object, facts: dict) -> None:
+    path = write(tmp_path / "a.geojson", [feature("Fibre: normal", geometry)], **facts)
+    with pytest.raises(UsageError, match="not an annotation file") as refused:
+        read_annotations(path)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("coordinates", [[], [1], [1, 2, 3], None, [1, float("inf")], ["a", 1]])
+def test_a_damaged_point_is_refused_in_one_line(tmp_path: Path, coordinates: object) -> None:
+    path = write(tmp_path / "a.geojson", [feature("Nucleus: internal", {"type": "Point", "coordinates": coordinates})])
+    with pytest.raises(UsageError, match="not an annotation file"):
+        read_annotations(path)
 
 
 def test_labels_states_and_ignore(annotated: Path) -> None:

@@ -87,6 +87,39 @@ def test_two_sections_are_told_apart_from_many():
     assert "same sections" in report["held_out"]["by"]
 
 
+def test_a_fibre_that_was_not_measured_teaches_nothing():
+    """Without stain and maps every fibre looks ordinary: taught as sick, it would say that ordinary fibres are sick."""
+    table = fibres(5, 60, np.zeros(4))
+    blind = table.head(80).assign(truth="necrotic", **{name: np.nan for name in FEATURES if name != "size"})
+    model, report = shift_states(pd.concat([blind, table]), parent())
+    alone, wanted = shift_states(table, parent())
+    np.testing.assert_array_equal(model.intercept, alone.intercept)
+    assert report["fibres"].pop("not_measured") == 80
+    assert wanted["fibres"].pop("not_measured") == 0
+    assert report == wanted
+    with pytest.raises(UsageError, match=r"0 fibres called by a reader .* beside 80 with outlines by hand"):
+        shift_states(blind, parent())
+
+
+def test_a_shift_that_reads_more_calls_wrong_is_not_taken():
+    """A few glaring contradictions make the parent less sure, which is a gain, and its narrow but right calls wrong, which is none."""
+    rng = np.random.default_rng(0)
+    mottling = np.repeat([15.0, 1.2, 0.9], (20, 40, 60)) + rng.normal(0, 0.01, 120)
+    table = pd.DataFrame({name: np.zeros(120) for name in FEATURES}).assign(mottling=mottling)
+    truth = np.repeat(["normal", "necrotic", "normal"], (20, 40, 60))
+    before = (np.array(FIBRE_STATES)[parent().predict(table).argmax(axis=1)] == truth).mean()
+    table = table.assign(section=[f"s{k % 5}" for k in range(120)], truth=truth, decided=True)
+    model, report = shift_states(table, parent())
+    held_out = report["held_out"]
+    assert held_out["log_loss_change"]["ci95"][1] < 0
+    assert held_out["after"]["accuracy_of_decided"]["value"] < before == held_out["before"]["accuracy_of_decided"]["value"]
+    assert report["kept_parent"]
+    assert model.card == parent().card
+    assert np.array_equal(model.intercept, parent().intercept)
+    assert "of the reader's calls held out fewer are right, 0.833 before" in report["why"]
+    assert report["why"].endswith("the parent is kept")
+
+
 @pytest.mark.parametrize("fault", ["few", "one state"])
 def test_too_few_are_refused_with_what_is_wanted(fault):
     table = fibres(2, 30, np.zeros(4))

@@ -43,6 +43,10 @@ def adaptation_text(found: dict[str, Any]) -> str:
     held_out = states["held_out"]
     lines = [f"fibre states: {'parent kept' if states['kept_parent'] else 'adapted'}; {states['why']}"]
     lines.append(f"  {sum(counts['decided'].values())} fibres called by a reader, {sum(counts['left_as_called'].values())} left as called")
+    if counts["not_measured"]:
+        lines.append(f"  {counts['not_measured']} more can't teach: outlines by hand, stain or the network's view is not measured there")
+    if found["repeated"]:
+        lines.append(f"  given more than once, counted once: {for_terminal(', '.join(found['repeated']))}")
     lines.append(f"  held out: {held_out['by']}")
     titles = {"accuracy": "right, all", "accuracy_of_decided": "right, reader's calls", "log_loss": "log loss", "calibration_error": "ECE"}
     for name, title in titles.items():

@@ -11,7 +11,7 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pandas as pd
 
@@ -38,7 +38,7 @@ class Journal:
 
     path      where it lies; not there before the first edit
     lines     the edits read so far, undone ones included, in order
-    torn      True where a kill had cut off the last line; it is taken away before the next line is written
+    torn      True where a kill had cut off the last line; it is taken away before the next line is written, if it is still there
     """
 
     def __init__(self, saved: Saved) -> None:
@@ -46,9 +46,13 @@ class Journal:
         self.path = saved.folder / NAME
         self._head = {"journal": "biopsy-analyzer corrections", "version": VERSION, "result": digest(saved), "use": "research use only"}
         self.lines: list[dict[str, Any]] = []
-        self._size, self.torn = 0, False
+        self._size, self._tail = 0, b""  # bytes in whole lines, and what a kill left behind them
         if self.path.exists():
             self._read()
+
+    @property
+    def torn(self) -> bool:
+        return bool(self._tail)
 
     def _read(self) -> None:
         try:
@@ -56,7 +60,7 @@ class Journal:
         except OSError as error:
             raise ResultError(f"{self.path}: can't be read ({error.strerror}); corrections can't go on without it") from error
         whole = content[: content.rfind(b"\n") + 1]
-        self.torn, self._size = len(whole) < len(content), len(whole)
+        self._size, self._tail = len(whole), content[len(whole) :]
         read = [self._parsed(number, line) for number, line in enumerate(whole.splitlines(), start=1)]
         if not read:
             return
@@ -97,8 +101,8 @@ class Journal:
         new = self._size == 0
         content = b"".join(_line(part) for part in ([self._head, line] if new else [line]))
         try:
-            with self.path.open("ab" if not self.torn else "r+b") as file:
-                self._check_nobody_wrote(file.seek(0, os.SEEK_END))
+            with self.path.open("r+b" if self.torn else "a+b") as file:
+                self._check_nobody_wrote(file)
                 if self.torn:
                     file.truncate(self._size)
                     file.seek(self._size)
@@ -109,13 +113,16 @@ class Journal:
                 _sync_folder(self.path.parent)
         except OSError as error:
             raise OutputError(f"{self.path}: the correction can't be saved ({error.strerror}); free space, then make it again") from error
-        self._size, self.torn = self._size + len(content), False
+        self._size, self._tail = self._size + len(content), b""
         self.lines.append(line)
 
-    def _check_nobody_wrote(self, size: int) -> None:
-        if size != self._size and not self.torn:
+    def _check_nobody_wrote(self, file: BinaryIO) -> None:
+        size, known = file.seek(0, os.SEEK_END), self._size + len(self._tail)
+        file.seek(self._size)
+        if size != known or file.read() != self._tail:  # a line of another window may be as long as the torn one it replaced
             raise OutputError(
-                f"{self.path}: has {size} bytes, {self._size} expected: another window corrects this result. Close one, open it again"
+                f"{self.path}: is not as it was read ({known} bytes then, {size} now): another window corrects this result. "
+                "Close one, open it again"
             )
 
     @property

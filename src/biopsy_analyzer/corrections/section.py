@@ -244,14 +244,24 @@ class Corrections:
         everything = Touched()
         for line in lines:
             try:
+                _check_numbers(line)
                 self._done.append((line, self._apply(line)[1]))
-            except (KeyError, TypeError, UsageError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError, UsageError) as error:
                 where = f"{self.journal.path}: edit {line.get('n')} ({line['edit']})"
                 raise ResultError(f"{where} can't be done again ({error}); bring back a copy of the journal, or move it away") from error
             everything.add(self._book.touched)
         if lines:
             self._book.touched = everything
             self._following.update(self._book)
+
+
+def _check_numbers(line: dict[str, Any]) -> None:
+    """UsageError for numbers of fibres or nuclei in a line of the journal that are no whole numbers: 1.7 would be taken for 1."""
+    for name in ("fibres", "nuclei", "made"):
+        if not all(type(number) is int for number in line.get(name, [])):
+            raise UsageError(f"{name} {line[name]!r}; wanted whole numbers")
+    if type(line.get("fibre", 0)) is not int:
+        raise UsageError(f"fibre {line['fibre']!r}; wanted a whole number")
 
 
 def _squares(saved: Saved) -> np.ndarray:

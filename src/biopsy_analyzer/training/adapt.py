@@ -14,7 +14,7 @@ from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.models import Models, default_folder, load_models
 from biopsy_analyzer.report.atomic import prepare_folder, write_bytes
 from biopsy_analyzer.settings import Settings
-from biopsy_analyzer.training.lessons import check_sources, outline_patches, read_calls
+from biopsy_analyzer.training.lessons import check_sources, distinct, outline_patches, read_calls
 from biopsy_analyzer.training.shift import shift_states
 
 REPORT = "adaptation.json"
@@ -42,13 +42,15 @@ def adapt(
     sources            GeoJSON annotations, or result folders that hold corrections.jsonl;  images: where their images lie
     parent             models to start from (None: those of this version); what is not changed is copied
     fine_tune_minutes  also train the fibre network further, so long; None: only the state model is fitted again
-    Where held-out corrections are read no better than before, the parent's model is copied and the report says so.
+    Where held-out corrections are read no better than before, the parent's model is copied and the report says so. A source given more
+    than once counts once, and `repeated` names it.
     UsageError: too few corrections, a source that is neither, or `out` being the parent's folder.
     """
     step = progress or (lambda stage, done, total: None)
     parent = default_folder() if parent is None else parent
     if out.resolve() == parent.resolve():
         raise UsageError(f"{out}: holds the models to start from; give another folder with -o")
+    sources, repeated = distinct(sources)
     check_sources(sources, images)
     models = load_models(parent, device)
     step("states", 0, 1)
@@ -71,6 +73,7 @@ def adapt(
         "intended_use": "research_use_only",
         "note": NOTE,
         "sources": [source.name for source in sources],
+        "repeated": [str(source) for source in repeated],
         "corrections_sha256": digest,
         "parent": {
             name: json.loads((parent / name / "card.json").read_text(encoding="utf-8"))["sha256"] for name in ("fibres", "nuclei", "states")

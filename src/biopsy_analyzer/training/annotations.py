@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -77,34 +78,48 @@ class Raster:
 def read_annotations(path: Path | str) -> Annotation:
     """Read one annotation file: a GeoJSON FeatureCollection as QuPath writes it, with a top-level `source`.
 
-    UsageError for a file that isn't one, for an unknown class name and for a geometry other than Polygon (fibres,
-    regions, nuclei) or Point (nuclei). Holes of polygons are not read: by convention a fibre has none.
+    UsageError for a file that isn't one, for an unknown class name, for a geometry other than Polygon (fibres, regions, nuclei) or Point
+    (nuclei) and for one without finite positions (x, y). Holes of polygons are not read: by convention a fibre has none.
     """
+    fibres, codes, regions, points, outlines, names = [], [0], [], [], [], [""]
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
-        facts = data["source"]
-        source = Source(**{**facts, "shape": (int(facts["shape"][0]), int(facts["shape"][1]))})
-        features = [(f["properties"]["classification"]["name"], f["geometry"]) for f in data["features"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        source = _source(data["source"])
+        for feature in data["features"]:
+            name, geometry = feature["properties"]["classification"]["name"], feature["geometry"]
+            _check(path, name, geometry["type"])
+            if geometry["type"] == "Point":
+                ((y, x),) = _positions([geometry["coordinates"]], 1)
+                points.append((y, x, name.removeprefix("Nucleus: "), NUCLEUS_CODES[name]))
+                continue
+            outline = _positions(geometry["coordinates"][0], 4)[:-1]
+            if name in FIBRE_CODES:
+                fibres.append(outline)
+                codes.append(FIBRE_CODES[name])
+            elif name in NUCLEUS_CODES:
+                outlines.append(outline)
+                names.append(name.removeprefix("Nucleus: "))
+            else:
+                regions.append((name, outline))
+    except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
         raise UsageError(f"{path}: not an annotation file ({error}); see annotations/README.md for the format") from error
-    fibres, codes, regions, points, outlines, names = [], [0], [], [], [], [""]
-    for name, geometry in features:
-        _check(path, name, geometry["type"])
-        if geometry["type"] == "Point":
-            x, y = geometry["coordinates"]
-            points.append((float(y), float(x), name.removeprefix("Nucleus: "), NUCLEUS_CODES[name]))
-            continue
-        outline = np.array(geometry["coordinates"][0], dtype=np.float64)[:-1, ::-1]
-        if name in FIBRE_CODES:
-            fibres.append(outline)
-            codes.append(FIBRE_CODES[name])
-        elif name in NUCLEUS_CODES:
-            outlines.append(outline)
-            names.append(name.removeprefix("Nucleus: "))
-        else:
-            regions.append((name, outline))
     nuclei = pd.DataFrame(points, columns=["y_px", "x_px", "name", "kind"])
     return Annotation(source, fibres, np.array(codes, np.uint8), regions, nuclei, outlines, names)
+
+
+def _source(facts: dict[str, Any]) -> Source:
+    um_per_px = facts["um_per_px"]
+    if isinstance(um_per_px, str) or not 0 < um_per_px < np.inf:
+        raise ValueError(f"um_per_px {um_per_px!r}, wanted a number above 0")
+    return Source(**{**facts, "shape": (int(facts["shape"][0]), int(facts["shape"][1]))})
+
+
+def _positions(coordinates: list[list[float]], least: int) -> np.ndarray:
+    """Positions (n, 2) as (y, x) of those (x, y) in the file."""
+    found = np.array(coordinates, dtype=np.float64)
+    if found.ndim != 2 or found.shape[1] != 2 or len(found) < least or not np.isfinite(found).all():
+        raise ValueError(f"coordinates of shape {found.shape}, wanted at least {least} finite positions (x, y)")
+    return found[:, ::-1]
 
 
 def _check(path: Path | str, name: str, geometry_type: str) -> None:

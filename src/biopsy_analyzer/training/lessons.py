@@ -31,6 +31,18 @@ OUTLINE_EDITS = ("split", "merge", "redraw", "draw", "delete")
 """Edits after which a reader has seen to the outlines around."""
 
 
+def distinct(sources: list[Path]) -> tuple[list[Path], list[Path]]:
+    """The sources, each once under the first path that was given for it, and the further ones: a copy would be judged by itself."""
+    once: dict[Path, Path] = {}
+    repeated = []
+    for source in sources:
+        if source.resolve() in once:
+            repeated.append(source)
+        else:
+            once[source.resolve()] = source
+    return list(once.values()), repeated
+
+
 def check_sources(sources: list[Path], images: Path | None) -> None:
     """UsageError for a source that is neither an annotation file nor a corrected result, or for no source."""
     if not sources:
@@ -46,28 +58,30 @@ def read_calls(sources: list[Path], images: Path | None, models: Models, setting
     """The table for `shift_states` from annotations (.geojson) and corrected result folders.
 
     Annotated images are analysed with `models` (`models.states` is not used). Of a corrected result the reader's calls are taken as
-    decided, and the other assessable fibres, outside of regions marked unassessable, as left as called.
+    decided, and the other assessable fibres, outside of regions marked unassessable, as left as called. Each source is a `section` of
+    its own, whatever its name.
     """
     parts = []
-    for source in sources:
+    for number, source in enumerate(sources, start=1):
+        section = f"{number} {source.resolve().stem}"
         if source.suffix.lower() == ".geojson":
             truth = annotated_truth(source, images)
             if truth.teach_states and not truth.held_out:
-                parts.append(collect_states([truth], models, settings).assign(decided=True))
+                parts.append(collect_states([truth], models, settings).assign(section=section, decided=True))
         else:
-            parts.append(_calls_of_result(source))
+            parts.append(_calls_of_result(source, section))
     if not parts:
         raise UsageError("all annotations are held out, or don't teach states; give some that may be learned from")
     return pd.concat(parts, ignore_index=True)
 
 
-def _calls_of_result(folder: Path) -> pd.DataFrame:
+def _calls_of_result(folder: Path, section: str) -> pd.DataFrame:
     corrections = Corrections.open(folder)
     fibres = corrections.fibres
     decided = fibres["fibre_id"].isin(_decided(corrections.edits)).to_numpy()
     known = fibres["assessable"].to_numpy()
     truth = np.where(known, fibres["state"].to_numpy(dtype=object), "")
-    return state_features(fibres).assign(section=folder.name, truth=truth, real=True, decided=decided)[known]
+    return state_features(fibres).assign(section=section, truth=truth, real=True, decided=decided)[known]
 
 
 def _decided(edits: list[dict[str, Any]]) -> set[int]:
@@ -80,7 +94,7 @@ def outline_patches(sources: list[Path], images: Path | None) -> Iterator[dict[s
     """Patches with corrected outlines, as `annotations.write_bank` takes them: the annotated regions, and windows around edited fibres.
 
     In a window of a corrected result all outlines count as seen; regions marked unassessable are ignored. UsageError where the image of
-    a source is not in `images`.
+    a source is not in `images`, or is not the slide that the result was made on.
     """
     for source in sources:
         if source.suffix.lower() == ".geojson":
@@ -102,6 +116,9 @@ def _windows_of_result(folder: Path, images: Path | None) -> Iterator[dict[str, 
         raise UsageError(f"{path}: the slide of {folder.name} is not there; name its folder with --images")
     size = PATCH_PX * BANK_UM_PER_PX
     with open_slide(path, um_per_px=facts["um_per_px"]) as slide:
+        if slide.sha256 != facts["sha256"]:
+            wanted = f"SHA-256 {slide.sha256[:12]}, but {folder.name} was made on {facts['sha256'][:12]}"
+            raise UsageError(f"{path}: another slide ({wanted}); name the folder of the right one with --images")
         for y, x in np.unique(np.floor(places / size).astype(int), axis=0):
             yield _window(corrections, slide, PixelGrid((PATCH_PX, PATCH_PX), BANK_UM_PER_PX, (y * size, x * size)))
 

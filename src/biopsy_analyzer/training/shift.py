@@ -18,6 +18,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from sklearn.model_selection import GroupKFold, KFold
 
+from biopsy_analyzer.classify.features import SEEN
 from biopsy_analyzer.classify.state_model import StateModel, two_sided
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.tables import FIBRE_STATES
@@ -35,6 +36,9 @@ MIN_SECTIONS = 4
 FOLDS, ROUNDS = 5, 1000
 STRENGTHS = (100.0, 30.0, 10.0, 3.0, 1.0)
 """Of the ridge, in fibres: a parameter's prior SD is one over its root. Slopes are held ten times as strongly. Priors."""
+
+_MEASURED = ("haematoxylin", "eosin", *SEEN.values())
+"""Features that every fibre of an analysis has. Without them (an outline drawn by hand) it looks ordinary to the model, whatever it is."""
 
 _SLOPES_HELD = 10.0
 K = len(FIBRE_STATES)
@@ -57,9 +61,12 @@ def shift_states(table: pd.DataFrame, parent: StateModel, seed: int = 0) -> tupl
 
     table  FEATURES, `section`, `truth` (a state), `decided` (bool: the reader's own call; False: left as called)
     The report: `kept_parent` and `why`, `chosen`, `fibres`, and `held_out` with log loss, accuracy and calibration error before and after,
-    each with its 95 % interval. Deterministic. UsageError where there are too few calls to learn from.
+    each with its 95 % interval. Fibres without stain or the network's view (NaN) teach nothing; `fibres.not_measured` counts them.
+    Deterministic. UsageError where there are too few calls to learn from.
     """
-    check_enough(table)
+    measured = table[list(_MEASURED)].notna().all(axis=1)
+    not_measured, table = int((~measured).sum()), table[measured].reset_index(drop=True)
+    check_enough(table, not_measured)
     weight = np.where(table["decided"], 1.0, UNTOUCHED)
     by_section = table["section"].nunique() >= MIN_SECTIONS
     groups = pd.factorize(table["section"])[0] if by_section else np.arange(len(table))
@@ -70,32 +77,33 @@ def shift_states(table: pd.DataFrame, parent: StateModel, seed: int = 0) -> tupl
         after[out] = _logits(fit_shift(part, part_weight, parent, choice), table.iloc[out])
     held_out = _compared(table, weight, groups, _logits(parent, table), after, seed)
     choice = choose(table, weight, groups, by_section, parent, seed + 1)
-    change = held_out["log_loss_change"]
-    worse = change["value"] >= 0
+    fault = _fault(choice, held_out)
     report: dict[str, Any] = {
         "fibres": {
             "sections": int(table["section"].nunique()),
             "decided": _by_state(table[table["decided"]]),
             "left_as_called": _by_state(table[~table["decided"]]),
+            "not_measured": not_measured,
         },
         "chosen": {"kind": choice.kind, "strength": choice.strength},
         "held_out": {"by": "sections" if by_section else "fibres of the same sections: another section may gain less", **held_out},
-        "kept_parent": bool(choice.kind == "none" or worse),
-        "why": _why(choice, change),
+        "kept_parent": fault is not None,
+        "why": _gain(held_out) if fault is None else f"{fault}: the parent is kept",
     }
     return (parent if report["kept_parent"] else fit_shift(table, weight, parent, choice)), report
 
 
-def check_enough(table: pd.DataFrame) -> None:
-    """UsageError, with what there is and what is wanted, where a shift would rest on too little."""
+def check_enough(table: pd.DataFrame, not_measured: int = 0) -> None:
+    """UsageError, with what there is and what is wanted, where a shift would rest on too little; `not_measured` fibres are only told."""
     decided = int(table["decided"].sum())
     counts = _by_state(table)
     states = [state for state, n in counts.items() if n >= MIN_OF_A_STATE]
     if decided < MIN_FIBRES or len(states) < 2:
         found = ", ".join(f"{n} {state}" for state, n in counts.items())
+        beside = f", beside {not_measured} with outlines by hand, which can't teach" if not_measured else ""
         raise UsageError(
-            f"too few corrections: {decided} fibres called by a reader ({found}, with those left as called); wanted at least {MIN_FIBRES}, "
-            f"and {MIN_OF_A_STATE} fibres of two states or more. Correct more sections"
+            f"too few corrections: {decided} fibres called by a reader ({found}, with those left as called){beside}; wanted at least "
+            f"{MIN_FIBRES}, and {MIN_OF_A_STATE} fibres of two states or more. Correct more sections"
         )
 
 
@@ -171,14 +179,26 @@ def _compared(
     return found
 
 
-def _why(choice: Choice, change: dict[str, Any]) -> str:
+def _fault(choice: Choice, held_out: dict[str, Any]) -> str | None:
+    """Why the parent is to be kept; None: the shift is to be taken."""
     if choice.kind == "none":
-        return "no shift is clearly better than the parent on fibres held out: the parent is kept"
+        return "no shift is clearly better than the parent on fibres held out"
+    if held_out["log_loss_change"]["value"] >= 0:
+        return f"{_loss_change(held_out)}, which is no gain"
+    before, after = (held_out[when]["accuracy_of_decided"]["value"] for when in ("before", "after"))
+    if after < before:  # better probabilities with more wrong calls are no help to who reads the calls
+        return f"of the reader's calls held out fewer are right, {before:.3f} before and {after:.3f} after, though {_loss_change(held_out)}"
+    return None
+
+
+def _gain(held_out: dict[str, Any]) -> str:
+    return _loss_change(held_out) + ("" if held_out["log_loss_change"]["ci95"][1] < 0 else "; the gain is not certain")
+
+
+def _loss_change(held_out: dict[str, Any]) -> str:
+    change = held_out["log_loss_change"]
     low, high = change["ci95"]
-    on_held_out = f"log loss on held-out fibres changes by {change['value']:+.3f} (95 % interval {low:+.3f} to {high:+.3f})"
-    if change["value"] >= 0:
-        return f"{on_held_out}, which is no gain: the parent is kept"
-    return on_held_out + ("" if high < 0 else "; the gain is not certain")
+    return f"log loss on held-out fibres changes by {change['value']:+.3f} (95 % interval {low:+.3f} to {high:+.3f})"
 
 
 def _folds(groups: np.ndarray, by_section: bool, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
