@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from biopsy_analyzer.score import score, unassessed
-from biopsy_analyzer.score.evidence import FINDINGS, NOT_ON_HE, evidence_objects
+from biopsy_analyzer.score.evidence import FINDINGS, NEED_KINDS, NOT_ON_HE, evidence_objects
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.tables import CLUSTERS, EVIDENCE, empty
 from made_tables import make_fibres, make_nuclei
@@ -139,6 +139,39 @@ def test_cells_may_lie_in_fibres_that_were_missed():
         assert whole[code].state == "present", code
         assert bare[code].state == "not_assessable"
         assert bare[code].reason.startswith("cells may lie in fibres that were missed: fibres cover 38% of the tissue")
+
+
+def test_under_thin_cover_no_item_of_cells_is_present_or_absent():
+    """What lies between outlined fibres may be regenerating ones: 3,000 cells per mm2 are neither many nor few."""
+    at = np.random.default_rng(1).uniform(0, 2100, (30000, 2))
+    nuclei = make_nuclei(["lymphocyte", "macrophage"] * 15000, y_um=at[:, 0], x_um=at[:, 1], fibre_distance_um=5.0)
+    fibres = make_fibres(["normal"] * 900)
+    whole, bare = (items(score(fibres, nuclei, empty(CLUSTERS), area, SETTINGS, nuclei_assessed=True)) for area in (4.5, 9.5))
+    for code in ("sparse-inflammation", "lymphocytes-sparse"):
+        assert whole[code].state == "absent", code
+        assert bare[code].reason.startswith("cells may lie in fibres that were missed: fibres cover 38% of the tissue")
+    assert {code for code in NEED_KINDS if bare[code].state != "not_assessable"} == set()
+    low, high = (float(f"{bound:.3g}") for bound in bare["sparse-inflammation"].ci95)
+    assert f"95 % interval {low:,.0f} to {high:,.0f} against 100" in bare["sparse-inflammation"].reason
+
+
+def test_no_infiltrate_is_measured_in_a_perimysium_that_is_not_seen():
+    scores = score(*section(), 4.5, SETTINGS, nuclei_assessed=True)
+    item = items(scores)["perimysial-infiltrate"]
+    assert scores.space.cells.perimysial.value is None
+    assert (item.value, item.state, item.reason, item.objects) == (None, "not_assessable", "no perimysium is seen", None)
+
+
+def test_suggested_grouping_is_not_settled():
+    """Of 900 fibres 100 necrotic at random, and 12 right beside one of them: more pairs than chance gives, but not 1.5 times as many."""
+    order = np.random.default_rng(2).permutation(SIDE**2)
+    necrotic = np.isin(np.arange(SIDE**2), [*order[:100], *(order[:12] + 1)])
+    fibres = make_fibres(np.where(necrotic, "necrotic", "normal").tolist())
+    scores = score(fibres, make_nuclei([]), empty(CLUSTERS), 4.5, SETTINGS, nuclei_assessed=True)
+    assert 1.2 < scores.space.grouping.ratio < 1.5
+    item = items(scores)["necrosis-scattered"]
+    assert (item.state, item.value) == ("not_assessable", scores.space.grouping.ratio)
+    assert item.reason.startswith("not settled: grouping is neither shown nor ruled out")
 
 
 def test_a_doubtful_reference_forbids_that_there_is_no_necrosis_but_not_that_there_is_no_inflammation():

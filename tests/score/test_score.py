@@ -113,7 +113,16 @@ def test_the_patterns_that_fit_are_named_the_likeliest_first():
     assert found.fits == ("necrosis-predominant", "mixed", "inflammation-predominant")
     assert found.reasons[0] == "not settled: necrosis-predominant or mixed or inflammation-predominant fit this section"
     assert find_pattern(0.8, 0.1, draws[:64], SETTINGS.score, ()).fits == ("necrosis-predominant", "inactive")
-    assert find_pattern(0.8, 0.1, draws, SETTINGS.score, (), ("one field",)).fits == ()
+    doubted = find_pattern(0.8, 0.1, draws, SETTINGS.score, (), ("one field",))
+    assert (doubted.fits, doubted.reasons[0]) == ((), "one field")
+    assert not any("this section" in reason for reason in doubted.reasons)  # no pattern is named as one that fits
+
+
+def test_one_pattern_that_fits_is_one():
+    """94 rounds of 100 agree, and the others fall on three patterns: each is rarer than one round in twenty."""
+    draws = np.repeat([[0.8, 0.1], [0.1, 0.1], [0.8, 0.7], [0.1, 0.8]], [94, 2, 2, 2], axis=0)
+    found = find_pattern(0.8, 0.1, draws, SETTINGS.score, ())
+    assert found.reasons[0] == "not settled: necrosis-predominant fits this section"
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def _judge(code: str, basis: Basis, clusters: pd.DataFrame, settings: Settings) 
         return _confluent(basis, seen, settings.evidence.confluent_area_share)
     if code in ("necrosis-predominant", "necrosis-scattered"):
         return _of_section(code, basis, settings)
-    if code == "perifascicular-atrophy" and not (basis.space and basis.space.fascicles):
+    if code in NEED_PERIMYSIUM and not (basis.space and basis.space.fascicles):
         return None, None, None, "not_assessable", "no perimysium is seen"
     drawn = _quantity(code, basis, seen, settings.score.cells_design)
     if drawn is None:
@@ -156,6 +156,7 @@ def _judge(code: str, basis: Basis, clusters: pd.DataFrame, settings: Settings) 
 
 
 SPARSE = {"sparse-inflammation", "lymphocytes-sparse"}  # present below their threshold
+NEED_PERIMYSIUM = {"perimysial-infiltrate", "perifascicular-atrophy"}
 NEED_CELLS = {
     "necrosis-predominant", "stages-mixed", "myophagocytosis", *SPARSE, "macrophage-predominant", "clusters-at-necrosis",
     "clusters-of-ten", "endomysial-infiltrate", "perimysial-infiltrate", "fibre-invasion", "internal-nuclei",
@@ -173,7 +174,7 @@ def _doubted(code: str, judged: dict[str, Judged], doubts: Doubts) -> Judged:
     if state == "present" and code in REST_ON_NECROSIS and necrosis != "present":
         so_far = "absent" if necrosis == "absent" else "not settled"
         return value, interval, threshold, "not_assessable", f"rests on necrotic fibres, which are {so_far} ({why}); by itself: {reason}"
-    if doubts.cover and state == "present" and code in NEED_KINDS:
+    if doubts.cover and state != "not_assessable" and code in NEED_KINDS:  # there are cells: an infiltrate, or too many to be sparse
         return value, interval, threshold, "not_assessable", f"cells may lie in fibres that were missed: {doubts.cover[0]} ({reason})"
     if doubts.cells and state != "not_assessable" and code in NEED_KINDS:
         if code in ("macrophage-predominant", "lymphocytes-sparse"):
@@ -239,7 +240,7 @@ def _threshold(code: str, settings: Settings) -> float:
 def _against(drawn: Drawn, threshold: float, below: bool) -> Judged:
     """Present where the whole interval lies on the finding's side of the threshold, absent where none of it does."""
     low, high = drawn.interval()
-    text = f"95 % interval {low:.3g} to {high:.3g} against {threshold:g}"
+    text = f"95 % interval {_figure(low)} to {_figure(high)} against {_figure(threshold)}"
     if low >= threshold:
         state: State = "absent" if below else "present"
     elif high < threshold:
@@ -247,6 +248,11 @@ def _against(drawn: Drawn, threshold: float, below: bool) -> Judged:
     else:
         state, text = "not_assessable", f"not settled: {text}"
     return drawn.value, (low, high), threshold, state, text
+
+
+def _figure(value: float) -> str:
+    """Three significant digits without an exponent: 0.0312, 6,750."""
+    return f"{float(f'{value:.3g}'):,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _clusters(code: str, clusters: pd.DataFrame, settings: Settings) -> Judged:
@@ -282,8 +288,11 @@ def _of_section(code: str, basis: Basis, settings: Settings) -> Judged:
     space = basis.space
     if space is None or space.grouping.ratio is None:
         return None, None, None, "not_assessable", "; ".join(space.reasons) if space else basis.why_not
+    reason = "; ".join(space.reasons)
+    if space.arrangement == "not_assessable":
+        return space.grouping.ratio, None, settings.space.min_ratio, "not_assessable", reason
     state = "present" if space.arrangement == "scattered" else "absent"
-    return space.grouping.ratio, None, settings.space.min_ratio, state, f"{space.arrangement}: {'; '.join(space.reasons)}"
+    return space.grouping.ratio, None, settings.space.min_ratio, state, f"{space.arrangement}: {reason}"
 
 
 def objects_of(

@@ -43,8 +43,8 @@ def find_pattern(
     fits = () if doubts else tuple(LABELS[i] for i in np.argsort(-shares, kind="stable") if shares[i] >= FITS)
     balance = f"balance {necrosis - inflammation:+.2f}; by the numbers alone {LABELS[code]}, as in {support:.0%} of resampled sections"
     doubts += _false_calls(code, *values, settings)
-    if support < settings.min_support:
-        doubts += (f"not settled: {' or '.join(fits or (LABELS[code],))} fit this section",)
+    if support < settings.min_support and fits:  # where doubts forbid a pattern, none is named
+        doubts += (f"not settled: {' or '.join(fits)} {'fits' if len(fits) == 1 else 'fit'} this section",)
     if doubts:
         return Pattern(label="indeterminate", support=support, fits=fits, reasons=(*doubts, *facts, balance))
     little = (f"inflammation below {settings.active:g}: little",) if code == NECROSIS and inflammation < settings.active else ()

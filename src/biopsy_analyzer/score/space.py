@@ -15,6 +15,7 @@ from biopsy_analyzer.settings import Settings, SpaceSettings
 UNTESTED = model.Tested(ratio=None, observed=None, expected=None, p=None)
 NOWHERE = model.Place(value=None, ci95=None, cells=None, share=None)
 NO_PLACES = model.Places(endomysial=NOWHERE, perimysial=NOWHERE, perivascular=NOWHERE, around_living_fibres=NOWHERE)
+SUGGESTED_P, SUGGESTED_RATIO = 0.05, 1.2  # below, or above: necrosis may be grouped, though that is not proven. Convention, prior
 NOTHING_CONFLUENT = model.ConfluentAreas(count=0, fibres=0, share=None, largest_fibres=0, largest_um2=0.0)
 
 
@@ -98,6 +99,8 @@ def _name(
     for name, tested in (("perifascicular", at_border), ("grouped", grouping)):
         if tested.p is not None and tested.ratio is not None and tested.p < settings.alpha and tested.ratio >= settings.min_ratio:
             return name, tuple(told)  # type: ignore[return-value]
+    if (grouping.p is not None and grouping.p < SUGGESTED_P) or grouping.ratio > SUGGESTED_RATIO:
+        return "not_assessable", ("not settled: grouping is neither shown nor ruled out", *told)
     return "scattered", tuple(told)
 
 

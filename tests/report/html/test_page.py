@@ -18,6 +18,8 @@ from biopsy_analyzer.report.html import write_report
 from biopsy_analyzer.report.result import Result
 from biopsy_analyzer.report.saved import read_saved
 from biopsy_analyzer.report.writing import write_result
+from biopsy_analyzer.score import score
+from biopsy_analyzer.score.evidence import NOT_ON_HE
 
 VOID = {"meta", "img", "input", "br", "link"}
 
@@ -123,8 +125,6 @@ def test_no_nan_none_or_undefined_is_shown(results: Path) -> None:
 
 
 def test_without_nuclei_the_page_says_what_is_not_assessed(sick: Result, tmp_path: Path) -> None:
-    from biopsy_analyzer.score import score
-
     scores = score(sick.fibres, sick.nuclei.iloc[:0], sick.clusters.iloc[:0], 0.4, sick.settings, nuclei_assessed=False)
     fibre_crops = tuple(crop for crop in sick.crops if crop.kind == "fibre")
     nothing = dataclasses.replace(sick.nucleus_labels, pixels=np.zeros((4, 4), np.int32))
@@ -134,6 +134,67 @@ def test_without_nuclei_the_page_says_what_is_not_assessed(sick: Result, tmp_pat
     assert re.search(r"Inflammation[\s\d.]*not assessed", text)
     assert re.search(r"Balance\s*necrosis minus inflammation\s.*not assessed", text)
     assert "the image is too coarse for nuclei" in text
+
+
+def doubted(sick: Result, area_mm2: float, bare: bool) -> Result:
+    """The section with so much tissue, and without a nucleus in any of its ordinary fibres."""
+    fibres = sick.fibres.assign(nuclei_count=0.0 if bare else 2.0)
+    scores = score(fibres, sick.nuclei, sick.clusters, area_mm2, sick.settings, nuclei_assessed=True)
+    return dataclasses.replace(sick, fibres=fibres, scores=scores, tissue_area_mm2=area_mm2)
+
+
+@pytest.mark.parametrize(
+    ("area_mm2", "bare", "reasons", "doubtful"),
+    [
+        (0.4, False, [], []),
+        (0.4, True, ["show no nucleus of their own"], ["Necrosis", "Balance"]),
+        (2.0, False, ["of the tissue (at least 40%)"], ["Necrosis", "Regeneration", "Inflammation", "Balance"]),
+        (2.0, True, ["of the tissue (at least 40%)", "show no nucleus"], ["Necrosis", "Regeneration", "Inflammation", "Balance"]),
+    ],
+    ids=["no doubt", "reference", "thin cover", "both"],
+)
+def test_doubts_stand_beside_the_scores(
+    sick: Result, tmp_path: Path, area_mm2: float, bare: bool, reasons: list[str], doubtful: list[str]
+) -> None:
+    content = (write_result(doubted(sick, area_mm2, bare), tmp_path) / "report.html").read_text("utf-8")
+    text = Tree(content).text
+    panel = content[content.index('id="scores"') : content.index('id="section"')]
+    assert re.findall(r'<div class="axis doubtful">\s*<div><strong class="axis-name">(\w+)', panel) == doubtful
+    assert panel.count(">doubtful</span>") == len(doubtful) == panel.count(', doubtful"')  # in words, not by colour alone
+    note = re.search(r"Doubtful:</strong>(.*)</p>", panel)
+    assert (note is not None) is bool(reasons)
+    assert all(note and reason in note.group(1) for reason in reasons)
+    assert ("Every score of this method could be assessed" in text) is not bool(reasons)
+    scattered = next(item for item in doubted(sick, area_mm2, bare).scores.evidence if item.code == "necrosis-scattered")
+    assert ("how they lie is not assessable." in text) is (scattered.state == "not_assessable")
+    assert ("Necrotic fibres: scattered." in text) is (scattered.state == "present")
+
+
+def test_scattered_is_no_headline_where_the_item_is_not_assessable(sick: Result, tmp_path: Path) -> None:
+    result = doubted(sick, 2.0, bare=True)
+    space = result.scores.space.model_copy(update={"arrangement": "scattered"})
+    evidence = tuple(
+        item.model_copy(update={"state": "not_assessable", "reason": "may have been missed: so it is"})
+        if item.code == "necrosis-scattered"
+        else item
+        for item in result.scores.evidence
+    )
+    scores = result.scores.model_copy(update={"space": space, "evidence": evidence})
+    text = Tree((write_result(dataclasses.replace(result, scores=scores), tmp_path) / "report.html").read_text("utf-8")).text
+    assert "Necrotic fibres: how they lie is not assessable. may have been missed: so it is." in text
+    assert "Necrotic fibres: scattered" not in text
+
+
+def test_what_this_section_leaves_open_stands_apart_from_what_none_shows(results: Path) -> None:
+    document = json.loads((results / "sick" / "scores.json").read_text())
+    unseen = {code for code, *_ in NOT_ON_HE}
+    open_here = [item for item in document["evidence"] if item["state"] == "not_assessable" and item["code"] not in unseen]
+    text = Tree((results / "sick" / "report.html").read_text("utf-8")).text
+    assert f"{len(open_here)} items are uncertain on this section; {len(unseen)} can't be told here on any section" in text
+    here, never = text.split("Evidence items that are uncertain on this section")[1].split("What H&E can't show")
+    assert all(f"{item['name']}: " in here for item in open_here)
+    assert "MHC class I on fibres: needs immunohistochemistry" in never
+    assert "MHC class I on fibres" not in here
 
 
 def test_settings_that_are_not_the_defaults_are_named(sick: Result, tmp_path: Path) -> None:

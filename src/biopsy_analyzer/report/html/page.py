@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from biopsy_analyzer.report.html.closeups import closeup_groups, closeups
 from biopsy_analyzer.report.html.figures import axis_figure, size_figure
 from biopsy_analyzer.report.html.maps import density_maps, ramp_css
@@ -12,9 +14,12 @@ from biopsy_analyzer.report.html.render import MINUS, interval, number, percent,
 from biopsy_analyzer.report.html.section import section_figure
 from biopsy_analyzer.report.html.words import ACCURACY, PATTERNS, STATUS
 from biopsy_analyzer.score.axes import saturate
+from biopsy_analyzer.score.doubts import Doubts, find_doubts
+from biopsy_analyzer.score.evidence import NOT_ON_HE
 from biopsy_analyzer.settings import Settings
 
 EXAMPLES = 3
+AXES = ("necrosis", "regeneration", "inflammation", "balance")
 FLOORS = {"necrosis": ("necrosis_floor", "necrosis_half"), "inflammation": ("inflammation_floor_per_mm2", "inflammation_half_per_mm2")}
 
 
@@ -23,14 +28,17 @@ def slide_page(material: Material) -> bytes:
     document = material.document
     refused = document["status"] == "refused"
     found = closeups(material)
+    doubts = Doubts() if refused else _doubts(material)
     return render(
         "slide.html.j2",
         document=document,
         status=STATUS[document["status"]],
         pattern=PATTERNS[document["pattern"]["label"]],
         refused=refused,
-        axes=[] if refused else [_axis(document, name) for name in ("necrosis", "regeneration", "inflammation")],
+        axes=[] if refused else [_axis(document, name) for name in AXES[:3]],
         balance=None if refused else _balance(document),
+        doubts=(*doubts.section, *doubts.reference),
+        doubtful=AXES if doubts.section else ("necrosis", "balance") if doubts.reference else (),
         section=section_figure(material),
         closeups=found,
         groups=closeup_groups(material, found),
@@ -38,6 +46,7 @@ def slide_page(material: Material) -> bytes:
         maps=density_maps(material),
         ramp=ramp_css(),
         evidence=_evidence(document, {closeup["key"] for closeup in found}),
+        unseen={code for code, *_ in NOT_ON_HE},
         recorded=bool(document.get("evidence")),
         corrections=document.get("corrections"),
         region=document.get("region_um"),
@@ -46,6 +55,13 @@ def slide_page(material: Material) -> bytes:
         changed=changed_settings(document["settings"]),
         accuracy=ACCURACY,
     )
+
+
+def _doubts(material: Material) -> Doubts:
+    """What the score doubts of the section, of its tables as they stand now: corrections may settle it, or raise it."""
+    area, none_counted = material.document["quality"]["tissue_area_mm2"], np.zeros(len(material.nuclei), dtype=bool)
+    settings = Settings.model_validate(material.document["settings"])
+    return find_doubts(material.fibres, material.nuclei, none_counted, area or None, settings)
 
 
 def _axis(document: dict[str, Any], name: str) -> dict[str, Any]:
