@@ -168,7 +168,8 @@ def icc(values: np.ndarray) -> Estimate:
 def kappa_of(one: np.ndarray, other: np.ndarray, weighted: bool) -> Estimate:
     """Cohen's kappa of two raters, weighted quadratically by the grades' distance or not.
 
-    Null where both always give one same value, or more than MOST_WORDS different ones; 0 without an interval where one of them always gives the same: chance explains it all.
+    Null where both always give one same value, or more than MOST_WORDS different ones; 0 without an interval where
+    one of them always gives the same: chance explains it all.
     """
     from statsmodels.stats.inter_rater import cohens_kappa
 
