@@ -20,7 +20,8 @@ from pathlib import Path
 import napari
 import numpy as np
 import tifffile
-from qtpy.QtWidgets import QApplication
+from qtpy.QtCore import QEvent, QObject
+from qtpy.QtWidgets import QApplication, QWidget
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -116,6 +117,13 @@ def work(viewer: napari.Viewer, dock: BiopsyAnalyzer, n_fibres: int) -> None:
 
     report("delete a fibre, scores and all", lambda: frame(viewer, delete), times=3)
     report("split a fibre, scores and all", lambda: frame(viewer, split), times=3, before=lambda: frame(viewer, take_pen))
+    score = FirstPaint(page.scores)
+    print(f"delete a fibre, score seen {np.median([score.after(lambda: frame(viewer, delete)) for _ in range(3)]):.2f} s", flush=True)
+    waits = []
+    for _ in range(3):
+        frame(viewer, take_pen)
+        waits.append(score.after(lambda: frame(viewer, split)))
+    print(f"split a fibre, score seen {np.median(waits):.2f} s", flush=True)
 
 
 def report(name: str, act: Callable[[], object], times: int = 1, before: Callable[[], object] = lambda: None) -> None:
@@ -130,6 +138,28 @@ def report(name: str, act: Callable[[], object], times: int = 1, before: Callabl
         spent.append((sum(os.times()[:2]) - cpu, time.perf_counter() - clock))
     cpu, clock = np.median(spent, axis=0)
     print(f"{name:<36} {cpu:6.2f} CPU s {clock:6.2f} s", flush=True)
+
+
+class FirstPaint(QObject):
+    """When a widget is painted first after something was done."""
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__()
+        self.seen: list[float] = []
+        widget.installEventFilter(self)
+
+    def eventFilter(self, _: QObject, event: QEvent) -> bool:  # noqa: N802
+        if event.type() == QEvent.Type.Paint:
+            self.seen.append(time.perf_counter())
+        return False
+
+    def after(self, act: Callable[[], object]) -> float:
+        QApplication.processEvents()
+        self.seen.clear()
+        began = time.perf_counter()
+        act()
+        QApplication.processEvents()
+        return self.seen[0] - began
 
 
 def frame(viewer: napari.Viewer, act: Callable[[], object]) -> None:

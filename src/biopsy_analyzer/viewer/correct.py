@@ -219,7 +219,10 @@ class CorrectWidget(QWidget):
         session = self.workspace.session
         assert session is not None
         now: Corrections = session.corrections
-        session.show(now.fibres, now.nuclei, now.clusters, corrected_document(now), change, now.labels)
+        document = corrected_document(now)
+        self.scores.setText(scores_text(session.saved.document, document))
+        self.scores.repaint()  # the score is seen at once; the picture of many fibres takes longer to follow
+        session.show(now.fibres, now.nuclei, now.clusters, document, change, now.labels)
         if change is not None and now.edits and now.edits[-1]["edit"] == "draw" and change.text.startswith("fibre"):
             session.select("fibres", now.edits[-1]["made"])
 

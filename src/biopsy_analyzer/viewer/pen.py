@@ -69,8 +69,11 @@ class Pen:
         """Hand on positions (k, 2) in um as if they had been drawn; nothing where the pen is not taken."""
         then = self._then
         if then is not None:
-            self.put_down()
-            then(points)
+            try:
+                then(points)  # first, for taking the layer away takes longer than what is waited for
+            finally:
+                if self._then is then:
+                    self.put_down()
 
     def _drawn(self, then: Callable[[np.ndarray], None] | None, points: np.ndarray) -> None:
         if then is self._then:  # not cancelled meanwhile
