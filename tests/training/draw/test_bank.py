@@ -53,6 +53,9 @@ def test_what_a_bank_is_for_is_in_its_patches(tmp_path):
     assert nuclei["infiltrate"] > nuclei["None"]
     assert sick["damage"] > 2 * sick["None"]
     assert fibres["damage"] > fibres["None"]
+    assert sick["invaded"] > 2 * sick["None"]
+    assert sick["wrecks"] > 2 * sick["None"]
+    assert nuclei["invaded"] > 2 * nuclei["None"]
     assert stained["tear"] < stained["None"]
     assert fibres["vessels"] < fibres["None"]
     assert fibres["tear"] == fibres["None"]  # a crack through a fibre doesn't divide it

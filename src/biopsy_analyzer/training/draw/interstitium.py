@@ -35,7 +35,7 @@ def fill_interstitium(canvas: Canvas, rng: np.random.Generator, recipe: Recipe) 
         _infiltrate(canvas, rng)
 
 
-def _tessellate(rng: np.random.Generator, where: np.ndarray, spacing: float, jitter: float) -> tuple[np.ndarray, np.ndarray]:
+def tessellate(rng: np.random.Generator, where: np.ndarray, spacing: float, jitter: float) -> tuple[np.ndarray, np.ndarray]:
     """Cells of about `spacing` px that fill `where` (H, W): int32 labels and the distance to their borders."""
     points = lay.lattice(rng, where.shape, spacing, jitter)
     shift = np.stack([0.08 * spacing * smooth_noise(rng, where.shape, spacing * 0.7) for _ in (0, 1)])
@@ -46,7 +46,7 @@ def _tessellate(rng: np.random.Generator, where: np.ndarray, spacing: float, jit
 
 def _fat(canvas: Canvas, rng: np.random.Generator) -> None:
     where = (canvas.zone == lay.FAT) & (canvas.fibres == 0)
-    _, distance = _tessellate(rng, where, rng.uniform(70, 150), 0.15)
+    _, distance = tessellate(rng, where, rng.uniform(70, 150), 0.15)
     canvas.eosin[where] = (rng.uniform(0.15, 0.35) * np.exp(-((distance / 1.6) ** 2)))[where]
     canvas.haematoxylin[where] = 0
 
@@ -55,7 +55,7 @@ def _infiltrate(canvas: Canvas, rng: np.random.Generator) -> None:
     """Packed mononuclear cells, each with a little cytoplasm and a pale seam: no fibres, however much they tile."""
     where = (canvas.zone == lay.INFILTRATE) & (canvas.fibres == 0)
     spacing = rng.uniform(15, 30)
-    cells, distance = _tessellate(rng, where, spacing, 0.2)
+    cells, distance = tessellate(rng, where, spacing, 0.2)
     tint = rng.normal(1, 0.2, cells.max() + 1)[cells]
     seam = 1 - rng.uniform(0.4, 1) * np.exp(-((distance / rng.uniform(1.0, 2.2)) ** 2))
     canvas.eosin[where] = (rng.uniform(0.1, 0.45) * tint * seam)[where]
@@ -137,7 +137,7 @@ def _spindle(canvas: Canvas, rng: np.random.Generator, s: lay.Structure, radius:
 
 def red_cells(canvas: Canvas, rng: np.random.Generator, where: np.ndarray, fill: float) -> None:
     """Fill `where` with red cells: packed discs of 5-7 um with a paler middle."""
-    cells, distance = _tessellate(rng, where, rng.uniform(9, 13), 0.15)
+    cells, distance = tessellate(rng, where, rng.uniform(9, 13), 0.15)
     chosen = (rng.random(cells.max() + 1) < fill)[cells] & (cells > 0) & (distance > 0.6)
     canvas.red[chosen] = (rng.uniform(0.3, 0.9) * (0.75 + 0.1 * np.minimum(distance, 4)))[chosen]
 

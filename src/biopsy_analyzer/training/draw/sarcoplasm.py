@@ -140,7 +140,8 @@ def fibre_nuclei(canvas: Canvas, rng: np.random.Generator, recipe: Recipe, stage
         for label in np.flatnonzero(chosen):
             spots = pick_in_fibre(rng, canvas, int(label), boxes[label - 1], middle, int(rng.integers(1, most)))
             stamp(canvas, rng, LOOKS[look], spots, rng.uniform(0, np.pi, len(spots)))
-    _invade(canvas, rng, stages, area, boxes)
+    if not recipe.invaded:  # there the cells are in place already
+        _invade(canvas, rng, stages, area, boxes)
 
 
 def _invade(canvas: Canvas, rng: np.random.Generator, stages: np.ndarray, area: np.ndarray, boxes: list) -> None:

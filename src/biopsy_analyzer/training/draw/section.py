@@ -9,6 +9,7 @@ import numpy as np
 from biopsy_analyzer.training.draw import layout as lay
 from biopsy_analyzer.training.draw.artefacts import damage
 from biopsy_analyzer.training.draw.interstitium import draw_structures, fill_interstitium, interstitial_cells
+from biopsy_analyzer.training.draw.invaded import draw_invaded
 from biopsy_analyzer.training.draw.nuclei import Canvas
 from biopsy_analyzer.training.draw.recipe import STAGES, Difficulty, Recipe, draw_recipe
 from biopsy_analyzer.training.draw.sarcoplasm import STATE_OF_STAGE, UNASSESSABLE, choose_stages, fibre_nuclei, fill_fibres
@@ -78,6 +79,8 @@ def draw_section(
     stages = choose_stages(rng, count, recipe, np.bincount(plan.fibres.ravel(), minlength=count + 1))
     fill_interstitium(canvas, rng, recipe)
     fill_fibres(canvas, rng, recipe, stages)
+    if recipe.invaded:
+        stages = draw_invaded(canvas, rng, recipe, stages)
     draw_structures(canvas, rng, plan.structures, recipe.perivascular)
     fibre_nuclei(canvas, rng, recipe, stages)
     dead = np.isin(stages, [i + 1 for i, s in enumerate(STAGES) if s in STATE_OF_STAGE and s not in ("pale", "regenerating", "fragmented")])
