@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,9 @@ from biopsy_analyzer.batch.job import Job, Options, outcome_of, to_line
 from biopsy_analyzer.batch.local import run_locally
 from biopsy_analyzer.batch.run import Tally, run_batch
 from biopsy_analyzer.errors import UsageError
+from biopsy_analyzer.terminal import LOG
+
+PLAIN = {**os.environ, "PYTHONPATH": str(Path(biopsy_analyzer.__file__).parents[1])}
 
 
 @pytest.mark.fault(34)
@@ -102,9 +106,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     return cert, key
 
 
-@pytest.mark.fault(34)
-def test_an_encrypted_cluster_with_certificates_and_without(certificate: tuple[str, str], tmp_path: Path) -> None:
-    """The command finds its certificates in Dask's configuration; without them no word is exchanged."""
+@pytest.fixture(scope="module")
+def encrypted(certificate: tuple[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Address of a cluster that speaks TLS alone, and the environment in which Dask's configuration names the certificates."""
     distributed = pytest.importorskip("distributed")
     cert, key = certificate
     roles = {f"tls_{role}_{part}": path for role in ("scheduler", "worker", "client") for part, path in (("cert", cert), ("key", key))}
@@ -115,11 +119,10 @@ def test_an_encrypted_cluster_with_certificates_and_without(certificate: tuple[s
         "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT": cert,
         "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY": key,
     }
-    plain = {**os.environ, "PYTHONPATH": str(Path(biopsy_analyzer.__file__).parents[1])}
     with (
         warnings.catch_warnings(),
         distributed.LocalCluster(
-            1,
+            n_workers=2,
             threads_per_worker=1,
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
@@ -129,12 +132,58 @@ def test_an_encrypted_cluster_with_certificates_and_without(certificate: tuple[s
         ) as started,
     ):
         assert started.scheduler_address.startswith("tls://127.0.0.1:")
-        (tmp_path / "page.svs").write_text("<!DOCTYPE html><html>not found</html>")
-        command = [sys.executable, "-m", "biopsy_analyzer", "batch", "page.svs", "--scheduler", started.scheduler_address]
-        answered, refused = (
-            subprocess.run([*command, "-o", out], cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment)
-            for out, environment in (("out", {**plain, **own}), ("other", plain))
-        )
+        assert {worker.address[:6] for worker in started.workers.values()} == {"tls://"}
+        yield started.scheduler_address, {**PLAIN, **own}
+
+
+def batch(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "biopsy_analyzer", "batch", *arguments]
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    """All that a batch leaves, but its log and its journal, which lists slides in the order they ended."""
+    inside = (path for path in sorted(out.rglob("*")) if path.is_file() and path.name not in (LOG, "journal.jsonl"))
+    return {str(path.relative_to(out)): path.read_bytes() for path in inside}
+
+
+@pytest.mark.fault(21, 34)
+def test_whole_results_over_tls_and_what_a_killed_command_left(
+    encrypted: tuple[str, dict[str, str]], painted: Path, models: Path, tmp_path: Path
+) -> None:
+    """Three slides by two encrypted workers, the command killed after the first: run again, the bytes are those of this machine."""
+    address, environment = encrypted
+    (tmp_path / "in").mkdir()
+    for name in ("one", "two", "three"):
+        shutil.copy(painted, tmp_path / "in" / f"{name}.png")
+    given = ["in", "--mpp", "0.5", "--models", str(models), "--json"]
+    here = subprocess.run([*batch(*given), "--workers", "1", "-o", "here"], cwd=tmp_path, capture_output=True, timeout=300, env=PLAIN)
+    assert (here.returncode, here.stderr) == (0, b"")
+    there = [*batch(*given), "--scheduler", address, "-o", "there"]
+    journal = tmp_path / "there" / ".biopsy-analyzer" / "journal.jsonl"
+    killed = subprocess.Popen(there, cwd=tmp_path, env=environment)
+    while not (journal.exists() and journal.read_bytes()):
+        assert killed.poll() is None
+        time.sleep(0.01)
+    killed.kill()
+    killed.wait()
+    first = [json.loads(line)["outcome"]["id"] for line in journal.read_text().splitlines()]
+    done = subprocess.run(there, cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment)
+    assert (done.returncode, done.stderr, json.loads(done.stdout)["review"]) == (0, "", 3)
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
+    all_told = [json.loads(line)["outcome"]["id"] for line in journal.read_text().splitlines()]
+    assert (all_told[: len(first)], sorted(all_told)) == (first, ["one", "three", "two"])  # none twice
+
+
+@pytest.mark.fault(34)
+def test_an_encrypted_cluster_with_certificates_and_without(encrypted: tuple[str, dict[str, str]], tmp_path: Path) -> None:
+    """The command finds its certificates in Dask's configuration; without them no word is exchanged."""
+    address, own = encrypted
+    (tmp_path / "page.svs").write_text("<!DOCTYPE html><html>not found</html>")
+    command = batch("page.svs", "--scheduler", address)
+    answered, refused = (
+        subprocess.run([*command, "-o", out], cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment)
+        for out, environment in (("out", own), ("other", PLAIN))
+    )
     assert (answered.returncode, len(answered.stderr.splitlines())) == (4, 1)  # the worker looked at it
     assert answered.stderr.startswith("ERROR page.svs: ")
     assert "HTML" in answered.stderr

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 IN_FLIGHT = 4
 """Slides handed to the scheduler for each of its threads: none waits, and a million slides are never there at once. Prior."""
 
-CONNECT_S = 20
+CONNECT_S = 60  # a busy head node answers late; nothing is computed before it does
 
 _idle: dict[str, list[Contained]] = {}
 """On a Dask worker: processes that wait for their next slide, by the options they were started with."""
