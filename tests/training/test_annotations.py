@@ -22,7 +22,7 @@ from biopsy_analyzer.training.annotations import (
 from biopsy_analyzer.training.truth import annotated_truth
 
 SHIPPED = sorted((Path(__file__).parents[2] / "annotations").rglob("*.geojson"))
-HELD_OUT = {"mdx_field_04", "toxin_border", "lymphocytes_right"}
+HELD_OUT = {"mdx_field_04", "toxin_border", "toxin_border2", "lymphocytes_right"}
 
 
 def square(name: str, left: float, top: float, right: float, bottom: float) -> dict:
