@@ -12,7 +12,7 @@ import pandas as pd
 from biopsy_analyzer.canvas import in_tissue
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.measure.colour import measure_colour, pool_maps
-from biopsy_analyzer.measure.runs import Runs
+from biopsy_analyzer.segment.runs import Runs
 from biopsy_analyzer.measure.shape import measure_shape
 from biopsy_analyzer.report.outlines import Rings, outlines
 from biopsy_analyzer.segment.front import View

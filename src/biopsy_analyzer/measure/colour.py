@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from biopsy_analyzer.measure.runs import Runs
+from biopsy_analyzer.segment.runs import Runs
 from biopsy_analyzer.tables import COLOUR, typed
 
 WHITE_FROM = 222

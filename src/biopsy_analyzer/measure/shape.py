@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from biopsy_analyzer.grid import PixelGrid
-from biopsy_analyzer.measure.runs import Runs
+from biopsy_analyzer.segment.runs import Runs
 from biopsy_analyzer.tables import SHAPE, empty, typed
 
 HULLS = 256  # looked at together: their pairs of corners fit into a core's own memory

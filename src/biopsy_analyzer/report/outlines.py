@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from biopsy_analyzer.grid import PixelGrid
-from biopsy_analyzer.measure.runs import Runs
+from biopsy_analyzer.segment.runs import Runs
 
 
 class Rings(Sequence[np.ndarray]):
