@@ -20,8 +20,9 @@ process analyze {
 
     script:
     def mpp = params.mpp ? "--mpp ${params.mpp}" : ''
+    // no quotes around the slide: Nextflow escapes blanks and the like in its name itself
     """
-    OMP_NUM_THREADS=${task.cpus} biopsy-analyzer analyze "${slide}" ${mpp} --quiet -o out
+    OMP_NUM_THREADS=${task.cpus} biopsy-analyzer analyze ${slide} ${mpp} --quiet -o out
     """
 }
 

@@ -148,8 +148,8 @@ class Network:
         """RGB uint8 (B, H, W, 3), H and W multiples of `stride` -> float16 (B, C, H, W) in 0..1, channels as in `channels`.
 
         leave: px at each side whose maps are left out (a multiple of `stride`), which saves time. An empty batch gives an empty result.
-        SlideError when the network puts out NaN or infinity. When CUDA's memory runs out the batch is halved, then the CPU takes over, and
-        `notes` says so.
+        SlideError when the network puts out NaN or infinity. When memory runs out the batch is halved, then CUDA gives way to the CPU, and
+        `notes` says so; MemoryError where the CPU has none for one tile.
         """
         if rgb.ndim != 4 or rgb.shape[3] != 3 or rgb.dtype != np.uint8 or any(n % self.stride for n in rgb.shape[1:3]):
             raise ValueError(f"{self.name} wants uint8 (B, H, W, 3), H and W multiples of {self.stride}, not {rgb.dtype} {rgb.shape}")
@@ -161,7 +161,9 @@ class Network:
             try:
                 out[start : start + size] = self._run(rgb[start : start + size], leave)
                 start += size
-            except torch.cuda.OutOfMemoryError:
+            except RuntimeError as error:
+                if not _ran_out_of_memory(error):
+                    raise
                 size = self._use_less_memory(size)
         return out
 
@@ -187,12 +189,19 @@ class Network:
     def _use_less_memory(self, size: int) -> int:
         torch.cuda.empty_cache()
         if size > 1:
-            self.notes.append(f"network {self.name}: CUDA memory ran out, batch {size} halved")
+            self.notes.append(f"network {self.name}: {'CUDA' if self.device == 'cuda' else 'CPU'} memory ran out, batch {size} halved")
             return size // 2
+        if self.device == "cpu":
+            raise MemoryError(f"network {self.name}: none left for one tile")
         self.notes.append(f"network {self.name}: CUDA memory ran out for one tile, continued on the CPU")
         self.module.to("cpu")
         self.device, self.precision = "cpu", choose_precision("cpu")
         return 1
+
+
+def _ran_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch got no memory: on CUDA its error has a class of its own, the CPU allocator's (torch 2.6 to 2.13) only these words."""
+    return isinstance(error, torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 @dataclass(frozen=True)
