@@ -103,6 +103,16 @@ def print_pair(image: str, pair: str, units: pd.DataFrame) -> None:
     print(units.loc[~units.void & (units.iou <= 0.75), SHOWN].to_string(index=False, float_format="{:.2f}".format))
 
 
+def print_limit(image: str, readers: pd.DataFrame, network: pd.DataFrame) -> None:
+    """How often the network fails where both readers agree: what is its fault, and what nobody can be sure of."""
+    known = [set(units.truth_id[(units.truth_id > 0) & ~units.void]) for units in (readers, network)]
+    alike, found = (set(units.truth_id[units.iou > 0.75]) for units in (readers, network))
+    both = known[0] & known[1]
+    for what, fibres in (("alike", both & alike), ("differently", both - alike)):
+        agreed = len(fibres & found)
+        print(f"{image}: of {len(fibres)} fibres that the readers outline {what} (IoU 0.75), the network agrees with reader 1 on {agreed}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", type=Path, help="folder of the real images")
@@ -113,6 +123,8 @@ def main() -> None:
     for image, pairs in compare(ANNOTATIONS, arguments.images, models).items():
         for pair, units in pairs.items():
             print_pair(image, pair, units)
+        if models is not None:
+            print_limit(image, pairs["reader 2 against reader 1"], pairs["network against reader 1"])
 
 
 if __name__ == "__main__":

@@ -60,6 +60,12 @@ def test_squares_with_known_overlaps(readers: ModuleType, tmp_path: Path, capsys
     assert "f1_75     0.400" in shown
     assert "1 of 2 agree, kappa 0.000" in shown
 
+    readers.print_limit("a", units, units)
+    assert capsys.readouterr().out.splitlines() == [
+        "a: of 1 fibres that the readers outline alike (IoU 0.75), the network agrees with reader 1 on 1",
+        "a: of 1 fibres that the readers outline differently (IoU 0.75), the network agrees with reader 1 on 0",
+    ]
+
 
 @pytest.mark.parametrize("seed", range(5))
 def test_kappa_against_scikit_learn(readers: ModuleType, seed: int) -> None:
