@@ -141,6 +141,9 @@ class ScoreSettings(_Group):
         le=1,
         description="Share of bootstrap rounds that must agree with the pattern, else indeterminate. By simulation (score_validation.md).",
     )
+    firm_call: float = Field(
+        0.8, ge=0, le=1, description="Probability from which the call of a fibre is firm; its interval is made of firm calls. Prior."
+    )
     bootstrap_rounds: int = Field(1000, ge=100, le=100_000, description="Rounds of the block bootstrap.")
     seed: int = Field(0, ge=0, le=2**31, description="Seed of the bootstrap.")
     active: float = Field(0.25, gt=0, lt=1, description="Value of an axis below which the pattern's reasons call it little. Prior.")
@@ -187,11 +190,13 @@ class ReaderSettings(_Group):
     SDs likewise, but those of necrosis and of `regeneration_found`, which are wider, by simulation: docs/score_validation.md.
     """
 
-    necrosis_recall: ShareRate = Field((0.945, 0.06), description="Necrotic and pale-fragmented fibres called so, among those outlined.")
-    necrosis_false: ShareRate = Field((0.01, 0.022), description="Other fibres called necrotic or pale-fragmented.")
+    necrosis_recall: ShareRate = Field(
+        (0.885, 0.07), description="Necrotic and pale-fragmented fibres firmly called so, of those outlined."
+    )
+    necrosis_false: ShareRate = Field((0.005, 0.0125), description="Other fibres firmly called necrotic or pale-fragmented.")
     necrosis_found: Rate = Field((0.96, 0.18), description="How often a necrotic fibre is outlined, over how often another is.")
-    regeneration_recall: ShareRate = Field((0.93, 0.08), description="Regenerating fibres called so, among those outlined.")
-    regeneration_false: ShareRate = Field((0.0015, 0.001), description="Other fibres called regenerating.")
+    regeneration_recall: ShareRate = Field((0.85, 0.12), description="Regenerating fibres firmly called so, of those outlined.")
+    regeneration_false: ShareRate = Field((0.0007, 0.0007), description="Other fibres firmly called regenerating.")
     regeneration_found: Rate = Field((1.0, 0.25), description="How often a regenerating fibre is outlined, over how often another is.")
     cells_recall: ShareRate = Field((0.9, 0.1), description="Interstitial inflammatory cells found and called so.")
     cells_false: Rate = Field((16.0, 18.0), description="Other nuclei called interstitial inflammatory cells, per mm2.")
@@ -218,12 +223,24 @@ class ReaderSettings(_Group):
 class SpaceSettings(_Group):
     """How damage and infiltrates lie in the section."""
 
-    raster_um: float = Field(8.0, ge=1, le=100, description="um; raster on which gaps between fibres are measured.")
+    raster_um: float = Field(10.0, ge=1, le=100, description="um; raster on which gaps between fibres are measured.")
     perimysium_um: float = Field(30.0, gt=0, le=1000, description="um; a gap between fibres wider than this is perimysium. Prior.")
     missed_fibres: float = Field(
         2.0, ge=0, le=1000, description="Median fibre areas; a smaller wide gap is a missed fibre, not perimysium. Prior."
     )
     tissue_um: float = Field(150.0, gt=0, le=1000, description="um; perimysium lies between fibres no more than twice this apart. Prior.")
+    septum_um: float = Field(
+        8.0,
+        ge=0,
+        le=1000,
+        description="um by which the mean gap along a septum is wider than that within fascicles. Prior, by drawn sections.",
+    )
+    septum_share: float = Field(
+        0.15, ge=0, le=10, description="The same as a share of the fibres' median diameter. Prior, by drawn sections."
+    )
+    least_fascicle: int = Field(
+        5, ge=1, description="Fibres of a fascicle; fewer are part of the nearest one, if there is one near. Prior."
+    )
     border_um: float = Field(15.0, ge=0, le=1000, description="um from the perimysium to a fibre at the border of its fascicle. Prior.")
     neighbour_um: float = Field(15.0, gt=0, le=1000, description="um between the equal-area discs of fibres that are neighbours. Prior.")
     confluent_fibres: int = Field(10, ge=2, description="Necrotic neighbours that make a confluent area. Prior.")

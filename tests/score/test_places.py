@@ -1,6 +1,10 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.metrics import adjusted_rand_score
 
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.measure.shape import measure_shape
@@ -24,9 +28,25 @@ def test_a_wide_gap_is_perimysium_and_parts_fascicles() -> None:
     assert found.fascicles == 2
 
 
-def test_a_narrow_gap_is_none() -> None:
-    found = find_places(two_fascicles(15.0), make_nuclei(["lymphocyte"], y_um=150.0, x_um=337.0), SETTINGS)
+def test_a_row_of_narrow_gaps_is_a_septum_where_they_are_wider_than_the_others() -> None:
+    fibres, nuclei = two_fascicles(15.0), make_nuclei(["lymphocyte"] * 2, y_um=150.0, x_um=[337.0, 120.0])
+    found = find_places(fibres, nuclei, SETTINGS)
+    facing = np.isin(fibres["x_um"], (300.0, 375.0))
+    np.testing.assert_array_equal(found.border, facing)
+    assert (found.fascicles, found.in_gap.tolist()) == (2, [True, False])
+
+
+@pytest.mark.parametrize("gap_um", [0.0, 5.0])
+def test_gaps_as_narrow_as_the_others_are_none(gap_um: float) -> None:
+    found = find_places(two_fascicles(gap_um), make_nuclei(["lymphocyte"], y_um=150.0, x_um=332.0), SETTINGS)
     assert (found.fascicles, found.border.any(), found.in_gap.any()) == (0, False, False)
+
+
+def test_wide_endomysium_is_no_septum() -> None:
+    """Fibres that stand 15 um apart everywhere, as in fibrosis: what is usual is learned from the section."""
+    apart = two_fascicles(0.0).assign(area_um2=np.pi * 22.5**2)
+    found = find_places(apart, make_nuclei(["lymphocyte"], y_um=150.0, x_um=330.0), SETTINGS)
+    assert (found.fascicles, found.border.any()) == (0, False)
 
 
 def test_a_missed_fibre_is_no_perimysium() -> None:
@@ -53,15 +73,46 @@ def test_rotated_and_mirrored_the_same() -> None:
         assert turned.fascicles == straight.fascicles
 
 
+def drawn(seed: int, **changes: float) -> lay.Layout:
+    """1000 x 1000 px of 0.5 um."""
+    rng = np.random.default_rng(seed)
+    recipe = draw_recipe(rng, "clean", "normal")
+    usual = {"fibre_px": 90.0, "gap_px": 4.0, "fat_share": 0.0, "infiltrate_share": 0.0, "missing_share": 0.0, "oblique": 0.9}
+    recipe = replace(recipe, glass_edge=False, structures={}, **(usual | changes))
+    return lay.lay_out(rng, (1000, 1000), recipe)
+
+
+@pytest.mark.parametrize(("perimysium_px", "least"), [(24.0, 0.5), (60.0, 0.85)])
+def test_drawn_fascicles_are_found(perimysium_px: float, least: float) -> None:
+    """Septa of 12 and 30 um: pairs of fibres that lie in one fascicle or in two are told so, corrected for chance (Rand index)."""
+    scores = []
+    for seed in (1, 2, 3):
+        plan = drawn(seed, perimysium_px=perimysium_px, fascicle_px=600.0)
+        fibres = measure_shape(plan.fibres, PixelGrid(plan.fibres.shape, 0.5))
+        _, truth = cv2.connectedComponents((plan.zone == lay.ENDOMYSIUM).astype(np.uint8), connectivity=4)
+        at = [np.bincount(truth[plan.fibres == k]).argmax() for k in range(1, len(fibres) + 1)]
+        scores.append(adjusted_rand_score(at, fascicles_of(fibres)))
+    assert np.mean(scores) > least
+
+
+def test_a_drawn_field_without_septa_is_one_fascicle() -> None:
+    for seed in (1, 2, 3):
+        plan = drawn(seed, perimysium_px=0.0)
+        assert len(np.unique(fascicles_of(measure_shape(plan.fibres, PixelGrid(plan.fibres.shape, 0.5))))) == 1
+
+
+def fascicles_of(fibres: pd.DataFrame) -> np.ndarray:
+    """The fascicle of each fibre."""
+    found = find_places(fibres, make_nuclei([]), SETTINGS)
+    assert (found.fascicles > 1) == (len(np.unique(found.fascicle)) > 1)
+    return found.fascicle
+
+
 def test_drawn_perimysium_is_found() -> None:
     """Of drawn sections the zones are known: what lies in the perimysium, 12 um and more from any fibre's edge, is found there."""
     hit = wrong = places = inside = 0
     for seed in (1, 2, 3):
-        rng = np.random.default_rng(seed)
-        recipe = draw_recipe(rng, "clean", "normal")
-        changes = {"perimysium_px": 100.0, "fascicle_px": 600.0, "fibre_px": 90.0, "gap_px": 4.0, "fat_share": 0.0, "infiltrate_share": 0.0}
-        recipe = type(recipe)(**{**vars(recipe), **changes, "missing_share": 0.0, "glass_edge": False, "structures": {}})
-        plan = lay.lay_out(rng, (1000, 1000), recipe)
+        rng, plan = np.random.default_rng(seed), drawn(seed, perimysium_px=100.0, fascicle_px=600.0)
         fibres = measure_shape(plan.fibres, PixelGrid(plan.fibres.shape, 0.5))
         clear = cv2.distanceTransform((plan.fibres == 0).astype(np.uint8), cv2.DIST_L2, 5) * 0.5 > 12
         for zone, wanted in ((lay.PERIMYSIUM, True), (lay.ENDOMYSIUM, False)):

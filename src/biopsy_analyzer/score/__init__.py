@@ -71,7 +71,7 @@ def score(
         fibres=fibre_counts(fibres, nuclei_assessed),
         area_fractions=area_fractions(fibres),
         clusters=Clusters(**{kind: cluster_counts(clusters, kind, area, nuclei_assessed) for kind in CLUSTER_KINDS}),
-        inflammation=inflammation(fibres, nuclei, area, settings.clusters.at_necrosis_um, nuclei_assessed),
+        inflammation=inflammation(observed, area, nuclei_assessed),
         scores=_axes(basis, settings.score),
         pattern=basis.pattern,
         stages=find_stages(seen, settings.space.min_damaged)[0] if seen and nuclei_assessed else NO_STAGES,
@@ -169,9 +169,10 @@ def _basis(
 
 
 def _share(seen: Resampled, part: str, rates: tuple, settings: Settings) -> Drawn:
-    counted = seen.share(part, "fibres")
+    counted, firm = seen.share(part, "fibres"), seen.share(f"firm_{part}", "fibres")
     assert counted is not None  # at least `min_fibres`
-    return read_share(counted, part, seen, rates, settings.score)
+    assert firm is not None
+    return read_share(counted, firm, part, seen, rates, settings.score)
 
 
 def _axes(basis: Basis, settings: ScoreSettings) -> Axes:

@@ -88,9 +88,13 @@ def _fibre_columns(
         "inner_living": ~necrotic & whole & ~border,
         "inner_small": small & ~border,
     }
-    columns["unsure_necrotic"], columns["unsure_regenerating"] = (columns["unsure"] & of for of in (necrotic, regenerating))
-    dying = _doubt(seen["p_necrotic"].to_numpy() + seen["p_pale_fragmented"].to_numpy())
-    doubts = {"necrotic": dying, "regenerating": _doubt(seen["p_regenerating"].to_numpy())}
+    chances = seen["p_necrotic"].to_numpy() + seen["p_pale_fragmented"].to_numpy(), seen["p_regenerating"].to_numpy()
+    doubts: dict[str, np.ndarray] = {}
+    for part, called, chance in zip(("necrotic", "regenerating"), (necrotic, regenerating), chances, strict=True):
+        # what a person called stands, whatever the machine had thought of it
+        firm = called & ((chance >= settings.score.firm_call) | ~columns["unsure"])
+        columns |= {f"firm_{part}": firm, f"unsure_{part}": firm & columns["unsure"]}
+        doubts |= {part: _doubt(chance), f"firm_{part}": _doubt(chance) * firm}
     return {name: values.astype(np.float64) for name, values in columns.items()}, doubts
 
 
@@ -100,7 +104,7 @@ def _nucleus_columns(
     lymphocyte, macrophage = ((nuclei["type"] == kind).to_numpy() for kind in ("lymphocyte", "macrophage"))
     outside = ~inside_necrosis(nuclei, fibres)
     near = at_necrosis(nuclei, settings.clusters.at_necrosis_um)
-    counts = counts_as_inflammation(nuclei, fibres, settings.clusters)
+    counts = outside & (lymphocyte | (~near & macrophage))
     perimysial = places.in_gap
     # within a fibre's outline is as near as can be
     around = ~near & ~perimysial & (nuclei["fibre_distance_um"].fillna(np.inf).to_numpy() <= settings.space.around_um)
@@ -113,6 +117,7 @@ def _nucleus_columns(
         "lymphocytes": outside & lymphocyte,
         "mononuclear": lymphocyte | macrophage,
         "macrophages": macrophage,
+        "eating": macrophage & ~outside,
         # those that a missed necrotic fibre would turn into inflammation
         "clearing": macrophage & (~outside | near),
     }

@@ -1,8 +1,9 @@
 """Fascicles and perimysium from the fibres' places and sizes alone: so that they follow every correction of the tables.
 
-Each fibre stands as a disc of its own area. Gaps between the discs narrower than `perimysium_um` are closed, and what stays open
-between fibres is perimysium, with the vessels, nerves and fat in it; holes as small as a missed fibre or two are not. Discs miss the
-corners of fibres, so the measure is right to some 10 um: tests/score/test_places.py holds it against drawn perimysium.
+Each fibre stands as a disc of its own area. Two things are perimysium: gaps between the discs wider by `perimysium_um` than those
+within fascicles, with the vessels, nerves and fat in them, but for holes as small as a missed fibre or two; and what lies between the
+facing fibres of two fascicles (fascicles.py), where it is narrower. Discs miss the corners of fibres, so the measure is right to some
+10 um: tests/score/test_places.py holds it against drawn perimysium.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from biopsy_analyzer.score.fascicles import find_facing, find_fascicles
 from biopsy_analyzer.score.remember import remember_last
 from biopsy_analyzer.settings import SpaceSettings
 
@@ -25,11 +27,12 @@ class Places:
     """Where each object lies.
 
     border  (n,) bool: fibres at the border of their fascicle;  in_gap  (m,) bool: nuclei in the perimysium
-    fascicles  groups of fibres parted by perimysium; 0 where no perimysium is seen
+    fascicle  (n,) int: the fascicle of each fibre;  fascicles  how many there are; 0 where no perimysium is seen
     """
 
     border: np.ndarray
     in_gap: np.ndarray
+    fascicle: np.ndarray
     fascicles: int
 
 
@@ -38,35 +41,42 @@ def find_places(fibres: pd.DataFrame, nuclei: pd.DataFrame, settings: SpaceSetti
     yx, nucleus_yx = fibres[["y_um", "x_um"]].to_numpy(), nuclei[["y_um", "x_um"]].to_numpy()
     if not len(fibres):
         return no_places(fibres, nuclei)
-    border, gap, fascicles, middle, half = _compartments(yx, fibres["area_um2"].to_numpy(), settings)
-    if not gap.any():
+    border, perimysium, fascicle, fascicles, middle, half = _compartments(yx, fibres["area_um2"].to_numpy(), settings)
+    if not perimysium.any():
         return no_places(fibres, nuclei)
-    return Places(border, _under(gap, (nucleus_yx - middle) / settings.raster_um + half), fascicles)
+    return Places(border, _under(perimysium, (nucleus_yx - middle) / settings.raster_um + half), fascicle, fascicles)
 
 
 @remember_last
 def _compartments(
     yx: np.ndarray, area_um2: np.ndarray, settings: SpaceSettings
-) -> tuple[np.ndarray, np.ndarray, int, np.ndarray, np.ndarray]:
-    """Fibres at fascicle borders (n,) bool, perimysium (H, W) bool, how many fascicles; the raster's middle in um and px."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, np.ndarray, np.ndarray]:
+    """Fibres at fascicle borders (n,) bool, perimysium (H, W) bool, fascicles (n,), how many; the raster's middle in um and px."""
     radius = np.sqrt(area_um2 / np.pi)
     middle = (yx.min(axis=0) + yx.max(axis=0)) / 2  # from the middle, so that a mirrored section has the same raster
     half = np.ceil(((yx.max(axis=0) - yx.min(axis=0)) / 2 + settings.tissue_um + radius.max()) / settings.raster_um).astype(int) + 1
     shape = (int(2 * half[0]), int(2 * half[1]))
     yx_px = (yx - middle) / settings.raster_um + half
-    covered = discs(yx_px, radius / settings.raster_um, shape)
-    gap, inside = _perimysium(covered, np.median(area_um2), settings)
-    if not gap.any():
-        return np.zeros(len(yx), bool), gap, 0, middle, half
-    to_gap = cv2.distanceTransform((~gap).astype(np.uint8), cv2.DIST_L2, 3) * settings.raster_um
-    at = np.clip(np.floor(yx_px).astype(int), 0, np.array(shape) - 1)
-    border = to_gap[at[:, 0], at[:, 1]] - radius <= settings.border_um
-    return border, gap, _count_fascicles(inside, at), middle, half
+    outside, nearest = _around(discs(yx_px, radius / settings.raster_um, shape), settings.raster_um)
+    facing = find_facing(nearest, outside <= settings.tissue_um, yx_px, radius / settings.raster_um, settings.raster_um)
+    fascicle, usual_um = find_fascicles(radius, facing, settings)
+    gap = _wide_gaps(outside, settings.perimysium_um + usual_um, np.median(area_um2), settings)
+    perimysium = gap | _septa(fascicle[nearest], outside, settings)
+    if not perimysium.any():
+        return np.zeros(len(yx), bool), perimysium, fascicle, 0, middle, half
+    border = np.zeros(len(yx), dtype=bool)
+    if gap.any():
+        to_gap = cv2.distanceTransform((~gap).astype(np.uint8), cv2.DIST_L2, 3) * settings.raster_um
+        at = np.clip(np.floor(yx_px).astype(int), 0, np.array(shape) - 1)
+        border = to_gap[at[:, 0], at[:, 1]] - radius <= settings.border_um
+    border[facing.pairs[np.diff(fascicle[facing.pairs], axis=1)[:, 0] != 0].ravel()] = True
+    fascicles = int((np.bincount(fascicle) >= settings.least_fascicle).sum())
+    return border, perimysium, fascicle, fascicles, middle, half
 
 
 def no_places(fibres: pd.DataFrame, nuclei: pd.DataFrame) -> Places:
     """Places where no perimysium is seen: all inside."""
-    return Places(np.zeros(len(fibres), bool), np.zeros(len(nuclei), bool), 0)
+    return Places(np.zeros(len(fibres), bool), np.zeros(len(nuclei), bool), np.zeros(len(fibres), dtype=np.int64), 0)
 
 
 def neighbours(fibres: pd.DataFrame, settings: SpaceSettings) -> np.ndarray:
@@ -100,24 +110,47 @@ def groups(pairs: np.ndarray, n: int) -> np.ndarray:
 
 
 def discs(yx_px: np.ndarray, radius_px: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """uint8 (H, W): 1 in the pixels of the discs, to a sixteenth of a pixel; positions and radii in px, pixel (0, 0) is [0, 1)."""
-    covered = np.zeros(shape, dtype=np.uint8)
-    rows, columns = np.round((yx_px - 0.5) * 16).astype(int).T.tolist()
-    for y, x, r in zip(rows, columns, np.round(radius_px * 16).astype(int).tolist(), strict=True):
-        cv2.circle(covered, (x, y), r, 1, -1, shift=4)
+    """int32 (H, W): row + 1 in the pixels of a row's disc, 0 outside all; positions and radii in px, pixel (0, 0) is [0, 1)."""
+    covered = np.zeros(shape, dtype=np.int32)
+    rows, columns = np.round((yx_px - 0.5) * 16).astype(int).T.tolist()  # in sixteenths of a pixel
+    for number, (y, x, r) in enumerate(zip(rows, columns, np.round(radius_px * 16).astype(int).tolist(), strict=True), start=1):
+        cv2.circle(covered, (x, y), r, number, -1, shift=4)
     return covered
 
 
-def _perimysium(covered: np.ndarray, median_um2: float, settings: SpaceSettings) -> tuple[np.ndarray, np.ndarray]:
-    """Gaps wider than `perimysium_um` between fibres, and the fascicles they leave; both bool (H, W)."""
-    outside = cv2.distanceTransform(1 - covered, cv2.DIST_L2, 3) * settings.raster_um
-    fascicles = _closed(outside, settings.perimysium_um / 2, settings.raster_um)
+def _around(covered: np.ndarray, raster_um: float) -> tuple[np.ndarray, np.ndarray]:
+    """Distance in um to the nearest disc, 0 within one, and whose it is: row, int32; both (H, W)."""
+    distance, label = cv2.distanceTransformWithLabels((covered == 0).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
+    within = covered > 0
+    owner = np.zeros(int(label.max()) + 1, dtype=np.int32)
+    owner[label[within]] = covered[within] - 1
+    return distance * raster_um, owner[label]
+
+
+def _wide_gaps(outside: np.ndarray, wide_um: float, median_um2: float, settings: SpaceSettings) -> np.ndarray:
+    """Gaps wider than `wide_um` between fibres, bool (H, W); outside: um to the nearest disc."""
+    fascicles = _closed(outside, wide_um / 2, settings.raster_um)
     tissue = _closed(outside, settings.tissue_um, settings.raster_um)
     gap = (tissue & ~fascicles).astype(np.uint8)
     _, parts, stats, _ = cv2.connectedComponentsWithStats(gap, connectivity=8)
     large = stats[:, cv2.CC_STAT_AREA] * settings.raster_um**2 >= settings.missed_fibres * median_um2
     large[0] = False
-    return large[parts], fascicles
+    return np.asarray(large[parts])
+
+
+def _septa(fascicle: np.ndarray, outside: np.ndarray, settings: SpaceSettings) -> np.ndarray:
+    """What lies between the discs of two fascicles, no further than half of `perimysium_um` from the line between them; bool (H, W).
+
+    fascicle int (H, W): that of the nearest disc
+    """
+    line = np.zeros(fascicle.shape, dtype=bool)
+    line[:, :-1] |= fascicle[:, :-1] != fascicle[:, 1:]
+    line[:-1] |= fascicle[:-1] != fascicle[1:]
+    line &= outside <= settings.tissue_um
+    if not line.any():
+        return line
+    to_line = cv2.distanceTransform((~line).astype(np.uint8), cv2.DIST_L2, 3) * settings.raster_um
+    return np.asarray((to_line <= settings.perimysium_um / 2) & (outside > 0))
 
 
 def _closed(outside_um: np.ndarray, reach_um: float, raster_um: float) -> np.ndarray:
@@ -133,9 +166,3 @@ def _under(mask: np.ndarray, yx_px: np.ndarray) -> np.ndarray:
     found = np.zeros(len(at), dtype=bool)
     found[inside] = mask[tuple(at[inside].T)]
     return found
-
-
-def _count_fascicles(inside: np.ndarray, at: np.ndarray) -> int:
-    """Pieces of the closed area that hold at least two fibres."""
-    _, parts = cv2.connectedComponents(inside.astype(np.uint8), connectivity=4)
-    return int((np.bincount(parts[at[:, 0], at[:, 1]])[1:] >= 2).sum())

@@ -13,10 +13,12 @@ from biopsy_analyzer.score.intervals import Drawn, Resampled
 from biopsy_analyzer.settings import Rate, ReaderSettings, ScoreSettings
 
 
-def read_share(counted: Drawn, part: str, seen: Resampled, rates: tuple[Rate, Rate, Rate], settings: ScoreSettings) -> Drawn:
-    """A share of fibres with the reader's errors in its draws.
+def read_share(counted: Drawn, firm: Drawn, part: str, seen: Resampled, rates: tuple[Rate, Rate, Rate], settings: ScoreSettings) -> Drawn:
+    """A share of fibres with the reader's errors in its draws, which are made of its firm calls.
 
-    rates  recall among fibres found, false calls among the others, and how often a fibre of the class is outlined against the others
+    counted, firm  the share of all calls, and of those with a probability of at least `firm_call`: false calls are seldom firm
+    rates  recall by firm calls among fibres found, false firm calls among the others, and how often a fibre of the class is
+           outlined against the others
     """
     machine = seen.total("unsure") / max(seen.total("fibres"), 1.0)  # the share of fibres that no person has confirmed
     if machine <= 0:
@@ -25,9 +27,9 @@ def read_share(counted: Drawn, part: str, seen: Resampled, rates: tuple[Rate, Ra
     recall, false = (_draw(rate, len(counted.draws), rng) for rate in rates[:2])
     found = _draw(rates[2], len(counted.draws), rng, ratio=True)
     # among the machine's own calls as many are of the class as in the section's
-    called = seen.total(f"unsure_{part}") / max(seen.total(part), 1.0) if seen.total(part) else 1.0
-    confirmed = counted.draws * (1 - called)
-    own = counted.draws * called
+    called = seen.total(f"unsure_{part}") / seen.total(f"firm_{part}") if seen.total(f"firm_{part}") else 1.0
+    confirmed = firm.draws * (1 - called)
+    own = firm.draws * called
     true = np.clip((own - false * machine) / np.maximum(recall - false, 0.1), 0.0, machine)
     missed = true / np.maximum(found, 0.1)
     return Drawn(counted.value, (confirmed + missed) / (1 - true + missed))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from biopsy_analyzer.clusters import inside_necrosis
-from biopsy_analyzer.score.axes import at_necrosis
+from biopsy_analyzer.score.axes import Observed
 from biopsy_analyzer.score.model import AreaFractions, ClusterCounts, FibreCounts, Inflammation, Spread
 from biopsy_analyzer.tables import FIBRE_STATES
 
@@ -53,20 +52,17 @@ def cluster_counts(clusters: pd.DataFrame, kind: str, area: float | None, nuclei
     return ClusterCounts(count=len(chosen), per_mm2=len(chosen) / area if area else None, around_necrotic_fibres=around)
 
 
-def inflammation(
-    fibres: pd.DataFrame, nuclei: pd.DataFrame, area: float | None, at_necrosis_um: float, nuclei_assessed: bool
-) -> Inflammation:
+def inflammation(observed: Observed, area: float | None, nuclei_assessed: bool) -> Inflammation:
     """Inflammatory cells by place; densities are null without a tissue area, everything is without nuclei."""
     if not nuclei_assessed:
         return Inflammation(
             macrophages_per_mm2=None, macrophages_at_necrosis_per_mm2=None, lymphocytes_per_mm2=None, macrophages_in_necrotic_fibres=None
         )
-    inside = inside_necrosis(nuclei, fibres)
-    macrophage, lymphocyte = ((nuclei["type"] == kind).to_numpy() for kind in ("macrophage", "lymphocyte"))
-    near = at_necrosis(nuclei, at_necrosis_um)
+    names = ("macrophages", "eating", "clearing", "lymphocytes")
+    macrophages, eating, clearing, lymphocytes = (int(observed.nuclei[name].sum()) for name in names)
     return Inflammation(
-        macrophages_per_mm2=(macrophage & ~inside).sum() / area if area else None,
-        macrophages_at_necrosis_per_mm2=(macrophage & ~inside & near).sum() / area if area else None,
-        lymphocytes_per_mm2=(lymphocyte & ~inside).sum() / area if area else None,
-        macrophages_in_necrotic_fibres=int((macrophage & inside).sum()),
+        macrophages_per_mm2=(macrophages - eating) / area if area else None,
+        macrophages_at_necrosis_per_mm2=(clearing - eating) / area if area else None,
+        lymphocytes_per_mm2=lymphocytes / area if area else None,
+        macrophages_in_necrotic_fibres=eating,
     )
