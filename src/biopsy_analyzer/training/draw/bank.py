@@ -79,7 +79,8 @@ def _invaded(rng: np.random.Generator, recipe: Recipe) -> Recipe:
     shares = dict.fromkeys(STAGES, 0.01) | {"hyaline": rng.uniform(0.3, 0.75), "regenerating": rng.uniform(0, 0.25)}
     return replace(
         recipe,
-        invaded=True,
+        invaded=rng.uniform(0.4, 0.95),
+        rounding=(0.25, 0.6) if rng.random() < 0.3 else (0.5, 0.95),
         fibre_px=float(np.clip(recipe.fibre_px, 70, 140) * rng.uniform(0.7, 1.1)),
         gap_px=rng.uniform(1, 9),
         small_share=rng.uniform(0, 0.3),

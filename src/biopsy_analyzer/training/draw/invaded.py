@@ -19,7 +19,7 @@ from biopsy_analyzer.training.draw.recipe import STAGES, Recipe
 LEFT = ("whole", "crescent", "core", "cleft", "moth-eaten", "packed")
 """What is left of a dead fibre's sarcoplasm: all; all but one side; its middle; pieces; remnants; nothing but cells."""
 
-SHARES = (0.34, 0.22, 0.1, 0.16, 0.12, 0.06)  # prior, from looking at one section of toxin injury
+EATEN = (0.26, 0.12, 0.2, 0.32, 0.1)  # shares of what follows "whole". Prior, from looking at one section of toxin injury
 _DEAD = tuple(STAGES.index(s) + 1 for s in ("hyaline", "dusky", "phagocytosed"))
 # packed cells show less of themselves than a free macrophage, and touch: their bodies are drawn by the tessellation
 _PACKED = replace(
@@ -39,7 +39,8 @@ def draw_invaded(canvas: Canvas, rng: np.random.Generator, recipe: Recipe, stage
     Fibres of which cells hold a part become "phagocytosed", the others "hyaline"; outlines and all other stages stay.
     """
     dead = np.isin(stages, _DEAD)
-    left = np.where(dead, rng.choice(len(LEFT), len(stages), p=SHARES), 0)
+    shares = np.concatenate([[1 - recipe.invaded], recipe.invaded * rng.dirichlet(8 * np.array(EATEN))])  # neighbours are alike
+    left = np.where(dead, rng.choice(len(LEFT), len(stages), p=shares), 0)
     spacing = rng.uniform(12, 21)  # px of a cell, 6 to 10 um
     eaten = _eaten(canvas, rng, recipe, left, spacing) & dead[canvas.fibres]
     _glass(canvas, rng, recipe, dead, eaten)

@@ -55,7 +55,7 @@ class Recipe:
     weakness: float  # 0 text-book damage .. 1 barely visible
     holes_share: float
     artefacts: frozenset[str] = field(default_factory=frozenset)
-    invaded: bool = False  # dead fibres are glassy and eaten up by packed cells, which also lie between the fibres (training only)
+    invaded: float = 0.0  # above 0 (training only): dead fibres are glassy among packed cells, and this share of them is eaten into
 
 
 STAGES = ("pale", "hyaline", "dusky", "fragmented", "phagocytosed", "ghost", "regenerating")
