@@ -26,6 +26,13 @@ def optical_density(rgb: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.LUT(np.ascontiguousarray(rgb).reshape(len(rgb), -1), _OD).reshape(rgb.shape))
 
 
+def od_hue(od: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Hue in degrees, -90..270, and chroma of OD (..., 3): 0 absorbs red only, 120 green only, 240 blue only."""
+    a = od[..., 0] - (od[..., 1] + od[..., 2]) / 2
+    b = np.sqrt(np.float32(0.75)) * (od[..., 1] - od[..., 2])
+    return (np.degrees(np.arctan2(b, a)) + 90) % 360 - 90, np.hypot(a, b)
+
+
 def separate(rgb: np.ndarray, vectors: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Haematoxylin and eosin of RGB uint8 (..., 3) as two float32 maps (...) of OD, at least 0.
 

@@ -108,6 +108,69 @@ def test_a_small_disk_fills_and_the_same_command_resumes(lab: Path) -> None:
     assert contents(lab / "resumed") == contents(lab / "undisturbed")
 
 
+FILLING = """
+import os, subprocess
+from pathlib import Path
+from biopsy_analyzer.batch.journal import append
+from biopsy_analyzer.batch.one import analyze_file
+from biopsy_analyzer.errors import OutputError
+
+def resize(kib):
+    subprocess.run(["mount", "-o", f"remount,size={kib}k", "steps"], check=True)
+
+def tried(what):
+    try:
+        what()
+    except OutputError as error:
+        print(error)
+        return False
+    return True
+
+kib, feed = 8, Path("steps/feed.jsonl")
+append(feed, b"whole\\n")
+while not tried(lambda: analyze_file(Path("in/a.svs"), Path("steps"), models=Path("models"))):
+    assert not list(Path("steps").rglob("scores.json")), kib
+    assert feed.read_bytes() == b"whole\\n"
+    resize(kib := kib + 40)
+used = os.statvfs("steps")
+resize((used.f_blocks - used.f_bfree) * used.f_frsize // 1024)
+assert not tried(lambda: append(feed, b"x" * 9000 + b"\\n"))
+assert feed.read_bytes() == b"whole\\n"
+"""
+
+
+@pytest.mark.fault(20)
+def test_a_disk_fills_at_one_write_after_another(lab: Path) -> None:
+    """A real file system of 8 KiB, larger by 40 at each attempt: each time another file is the first without room, none is left half."""
+    (lab / "filling.py").write_text(FILLING)
+    done = _with_mounts(
+        f"mkdir -p steps && mount -t tmpfs -o size=8k tmpfs steps && '{sys.executable}' filling.py && cp -r steps/a filled", lab
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    *lines, last = done.stdout.splitlines()
+    assert all("No space left on device. Free space, then run the same command to resume" in line for line in lines)
+    assert (
+        last == "can't write steps/feed.jsonl: the disk is full. Free space, then run the same command to resume"
+    )  # a part of it was taken
+    assert len(set(lines)) >= 4  # so many places where it was met
+    assert contents(lab / "filled") == contents(lab / "undisturbed" / "a")
+
+
+@pytest.mark.fault(20)
+def test_a_disk_that_holds_the_results_and_not_the_tables(lab: Path) -> None:
+    """As large as all files together but one page: the slide is done, a table finds no room, and the next call analyses nothing again."""
+    used = sum(-(-len(content) // 4096) * 4 for content in contents(lab / "undisturbed").values())
+    script = (
+        f"mkdir -p tight && mount -t tmpfs -o size={used - 4}k tmpfs tight && batch tight/out; echo rc $?; cp -r tight/out tight-out;"
+        "mount -o remount,size=100m tight && batch tight/out; echo rc $?; cp -r tight/out resumed-tight"
+    )
+    done = _with_mounts(script, lab)
+    assert [line for line in done.stdout.splitlines() if line.startswith("rc")] == ["rc 5", "rc 0"]
+    assert all(line.startswith("ERROR ") and "No space left on device. Free space" in line for line in done.stderr.splitlines())
+    assert contents(lab / "tight-out" / "a") == contents(lab / "undisturbed" / "a")
+    assert contents(lab / "resumed-tight") == contents(lab / "undisturbed")  # its journal has one line: it was not done twice
+
+
 @pytest.mark.fault(19)
 def test_a_read_only_disk_is_said_before_the_first_slide(lab: Path) -> None:
     done = _with_mounts("mkdir -p fixed && mount -t tmpfs -o ro tmpfs fixed && batch fixed/out; echo rc $?", lab)

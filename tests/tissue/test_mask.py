@@ -10,10 +10,11 @@ from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.settings import TissueSettings
 from biopsy_analyzer.slide import open_slide
 from biopsy_analyzer.tissue import mask
-from biopsy_analyzer.tissue.mask import Tissue, find_tissue, tissue_of, to_glass_um, within, without
+from biopsy_analyzer.tissue.mask import Tissue, find_tissue, tissue_of, to_glass_um, unscanned, within, without
 
 SETTINGS = TissueSettings()
-GLASS = {"white": (255, 255, 255), "green": (219, 226, 212), "grey": (200, 200, 203), "pink": (245, 236, 240)}
+TINTED = {"yellowed": (250, 248, 188), "cyan": (200, 235, 250), "green glass": (200, 250, 225)}
+GLASS = {**TINTED, "white": (255, 255, 255), "green": (219, 226, 212), "grey": (200, 200, 203), "pink": (245, 236, 240)}
 
 
 def section(glass: tuple[int, int, int], fibre: tuple[int, int, int] = (215, 110, 160), noise: float = 2.0) -> np.ndarray:
@@ -102,9 +103,11 @@ def test_pale_tissue_is_not_the_glass_of_a_field_without_glass() -> None:
     assert np.ptp(tissue.background_od) == 0
 
 
-def test_a_faded_real_field_is_all_tissue(real_images: Path) -> None:
-    rgb = tifffile.imread(real_images / "mdx_fields" / "field_04.tif")[..., :3]
-    faded = (256 * ((rgb + 1.0) / 256) ** 0.5 - 1).clip(0, 255).astype(np.uint8)  # half of every optical density
+@pytest.mark.parametrize("name", ["field_01", "field_04"])
+@pytest.mark.parametrize("left", [0.5, 0.33])
+def test_a_faded_real_field_is_all_tissue(name: str, left: float, real_images: Path) -> None:
+    rgb = tifffile.imread(real_images / "mdx_fields" / f"{name}.tif")[..., :3]
+    faded = (256 * ((rgb + 1.0) / 256) ** left - 1).clip(0, 255).astype(np.uint8)  # half of every optical density, or a third
     small = np.asarray(Image.fromarray(faded).resize((70, 70), Image.Resampling.BOX))
     assert found(small).mask.mean() > 0.98
 
@@ -126,6 +129,20 @@ def test_a_real_core_on_grey_glass(real_images: Path) -> None:
     assert 0.68 < core.mean() < 0.78
     assert not core[:15, :15].any()
     assert core[60:120, 50:120].all()
+
+
+@pytest.mark.parametrize("rim", [(0, 0, 0), (5, 3, 6)])
+def test_the_black_round_what_was_scanned_is_no_tissue(rim: tuple[int, int, int]) -> None:
+    """A border of 160 um at two sides, 80 um from the tissue; a black fibre in the tissue stays, and so does fluorescence."""
+    rgb = section((240, 240, 240))
+    rgb[100:115, 60:75] = 0
+    without_rim = found(rgb)
+    rgb[:40], rgb[:, :40] = rim, rim
+    mask = found(rgb).mask
+    assert np.array_equal(mask[50:, 50:], without_rim.mask[50:, 50:])
+    assert not mask[:44].any()
+    assert mask[102:113, 62:73].all()
+    assert not unscanned(255 - rgb, 4.0).any()
 
 
 def test_a_slide_that_claims_to_be_huge_is_refused_before_it_is_read(tmp_path: Path) -> None:

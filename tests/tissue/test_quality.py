@@ -10,7 +10,7 @@ from biopsy_analyzer.errors import WrongStain
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.settings import TissueSettings
 from biopsy_analyzer.slide import open_slide
-from biopsy_analyzer.stain import estimate_vectors, optical_density, separate
+from biopsy_analyzer.stain import estimate_vectors, od_hue, optical_density, separate
 from biopsy_analyzer.tissue import quality
 from biopsy_analyzer.tissue.mask import Tissue, tissue_of
 from biopsy_analyzer.tissue.quality import (
@@ -19,7 +19,6 @@ from biopsy_analyzer.tissue.quality import (
     check_stain,
     close_ups,
     cover_flags,
-    od_hue,
     quality_flags,
     reference_flags,
     sharpness,
@@ -113,6 +112,35 @@ def test_each_fault_has_its_flag() -> None:
     fold = good.astype(float)
     fold[100:112, 40:240] = 245 * (fold[100:112, 40:240] / 245) ** 2.6
     assert flagged(fold.astype(np.uint8)) == {"folds"}
+
+
+def test_the_black_round_what_was_scanned_is_no_pen() -> None:
+    rgb = drawn(HE)
+    rgb[:15], rgb[:, -15:] = 0, 0
+    assert flagged(rgb) == set()
+
+
+@pytest.mark.parametrize(
+    "tint", [(0.0, 0.0, 0.12), (0.0, 0.02, 0.2), (0.1, 0.03, 0.0), (0.05, 0.0, 0.05)], ids=["yellowish", "amber", "cyan", "green"]
+)
+def test_real_h_and_e_on_tinted_glass_passes(tint: tuple[float, ...], real_rgb: np.ndarray) -> None:
+    """Yellowed mounting medium and the like: the same tissue, the same colours, no flag but those without the tint."""
+    tinted = (256 * (real_rgb + 1.0) / 256 * 10 ** -np.array(tint) - 1).clip(0, 255).round().astype(np.uint8)
+    judged(tinted)
+    assert flagged(tinted) == flagged(real_rgb)
+
+
+@pytest.mark.parametrize("left", [0.33, 0.2])
+def test_a_faded_section_is_flagged_or_refused_for_its_faintness(left: float, real_rgb: np.ndarray) -> None:
+    faded = (256 * ((real_rgb + 1.0) / 256) ** left - 1).clip(0, 255).round().astype(np.uint8)
+    judged(faded)
+    assert flagged(faded) & {"faded", "no-tissue"}
+    (message,) = (
+        flag.message
+        for flag in quality_flags(faded, tissue_of(faded, PixelGrid(faded.shape[:2], 4.0), SETTINGS), SETTINGS)
+        if flag.code in ("faded", "no-tissue")
+    )
+    assert "faint" in message
 
 
 def test_pen_and_folds_are_reported_where_they_lie() -> None:

@@ -13,13 +13,21 @@ from biopsy_analyzer.errors import SlideError
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.settings import TissueSettings
 from biopsy_analyzer.slide import Slide
-from biopsy_analyzer.stain import optical_density
+from biopsy_analyzer.stain import od_hue, optical_density
 
-GLASS_OD, GLASS_CHROMA = 0.35, 0.05  # glass is bright and nearly without colour. Prior.
+GLASS_OD = 0.35  # glass is bright. Prior.
+HE_TINT, PALE_TINT, FOREIGN_TINT = (
+    0.05,
+    0.03,
+    0.25,
+)  # OD between the colours: most of glass's brightest pixels and of its middle in the hues of
+# H&E, beyond which it is pale tissue; and of its tint in others (yellowed mounting medium, greenish glass), which tissue has not. Priors.
+HE_HUES = (30.0, 165.0)  # OD hue, degrees: haematoxylin lies near 66, eosin near 122-140; DAB at 205, picrate at 230, light green at 0
 GLASS_SPREAD, GLASS_TINT, GLASS_ROUGHNESS = 0.06, 0.02, 0.015  # OD: it differs by vignetting, not in tint, and is smooth. Prior.
 OPEN_HOLE_SHARE = 0.1
 MAX_PX = 150_000_000  # of the raster: 49 x 49 mm at 4 um/px, more than a glass slide has
 BAND_PX = 4_000_000
+BLACK, BLACK_RIM_UM = 9, 24.0  # of 256: pixels darker in all colours, joined to the image's edge, were never scanned. Prior.
 MIN_GLASS_SHARE = 0.002  # of the image; less and no glass is taken to be in view
 
 
@@ -56,6 +64,7 @@ def tissue_of(rgb: np.ndarray, grid: PixelGrid, settings: TissueSettings) -> Tis
     smooth = cv2.GaussianBlur(rgb, (0, 0), 0.8)
     background = glass_od(smooth)
     stained = np.concatenate([_stained(optical_density(smooth[band]) - background, settings) for band in _bands(smooth)])
+    stained &= ~unscanned(rgb, grid.um_per_px)
     mask = _pieces(_closed(stained, grid.um_per_px, settings), grid.um_per_px, settings)
     area = float(np.count_nonzero(mask)) * grid.um_per_px**2 / 1e6
     return Tissue(mask, grid, area, (float(background[0]), float(background[1]), float(background[2])))
@@ -100,10 +109,11 @@ def without(tissue: Tissue, hidden: Iterable[np.ndarray]) -> float:
 
 def glass_od(rgb: np.ndarray) -> np.ndarray:
     """OD (3,) of the empty glass in RGB uint8 (H, W, 3), whatever its tint; the grey of the brightest pixels where none is in view."""
-    counts = np.stack([np.bincount(rgb[..., k].ravel(), minlength=256) for k in range(3)])
-    brightest = _percentile_od(counts, 1).astype(np.float32)
-    if np.ptp(brightest) > GLASS_CHROMA or brightest.mean() > GLASS_OD:
+    brightest = _brightest(rgb)
+    foreign = _is_foreign(brightest)
+    if np.ptp(brightest) > (FOREIGN_TINT if foreign else HE_TINT) or brightest.mean() > GLASS_OD:
         return np.zeros(3)
+    unseen = brightest if foreign and np.ptp(brightest) > HE_TINT else np.full(3, brightest.min())  # a weaker tint may be tissue's
     counts = np.zeros((3, 256), np.int64)
     for band in _bands(rgb):
         first = max(0, band.start - 2)  # for the local mean
@@ -112,9 +122,39 @@ def glass_od(rgb: np.ndarray) -> np.ndarray:
         smooth = _smooth_glass(optical_density(part) - brightest)[kept]
         counts += [np.bincount(part[kept][smooth][:, k], minlength=256) for k in range(3)]
     if counts[0].sum() < max(MIN_GLASS_SHARE * rgb[..., 0].size, 9):
-        return np.full(3, brightest.min())  # a tint may be tissue here
+        return unseen
     glass = _percentile_od(counts, 50)
-    return glass if np.ptp(glass) <= GLASS_CHROMA else np.full(3, brightest.min())  # so much tint is pale tissue, in a field without glass
+    return glass if np.ptp(glass) <= (FOREIGN_TINT if _is_foreign(glass) else PALE_TINT) else unseen
+
+
+def unscanned(rgb: np.ndarray, um_per_px: float) -> np.ndarray:
+    """The black that a scanner puts round what it scanned, with its rim, bool (H, W), in RGB uint8 (H, W, 3).
+
+    Black that is joined to the image's edge, in a bright field; in fluorescence black is the glass.
+    """
+    black = (rgb.max(axis=2) < BLACK).astype(np.uint8)
+    if not any(edge.any() for edge in _edges(black)) or _brightest(rgb).mean() > GLASS_OD:
+        return np.zeros(black.shape, bool)
+    _, pieces = cv2.connectedComponents(black, connectivity=8, ltype=cv2.CV_32S)
+    outer = np.zeros(int(pieces.max()) + 1, np.uint8)
+    outer[np.concatenate(_edges(pieces))] = 1
+    outer[0] = 0
+    return cv2.dilate(outer[pieces], _disc(BLACK_RIM_UM / um_per_px)).astype(bool)
+
+
+def _edges(raster: np.ndarray) -> list[np.ndarray]:
+    return [raster[0], raster[-1], raster[:, 0], raster[:, -1]]
+
+
+def _brightest(rgb: np.ndarray) -> np.ndarray:
+    """OD (3,) that one pixel in a hundred is below, of each colour."""
+    counts = np.stack([np.bincount(rgb[..., k].ravel(), minlength=256) for k in range(3)])
+    return _percentile_od(counts, 1).astype(np.float32)
+
+
+def _is_foreign(od: np.ndarray) -> bool:
+    """Whether OD (3,) has a hue that H&E has not."""
+    return not HE_HUES[0] < float(od_hue(od)[0]) < HE_HUES[1]
 
 
 def _smooth_glass(od: np.ndarray) -> np.ndarray:
@@ -158,7 +198,7 @@ def _closed(stained: np.ndarray, um_per_px: float, settings: TissueSettings) -> 
     _, holes, stats, _ = cv2.connectedComponentsWithStats((closed == 0).astype(np.uint8), connectivity=4, ltype=cv2.CV_32S)
     areas = stats[:, cv2.CC_STAT_AREA] * um_per_px**2
     fill = areas <= settings.max_hole_um2
-    edge = np.unique(np.concatenate([holes[0], holes[-1], holes[:, 0], holes[:, -1]]))
+    edge = np.unique(np.concatenate(_edges(holes)))
     fill[edge] = areas[edge] <= OPEN_HOLE_SHARE * settings.max_hole_um2  # at the image's edge it is more likely glass
     fill[0] = False
     return (closed.astype(bool) | fill[holes]).astype(np.uint8)

@@ -15,10 +15,9 @@ from biopsy_analyzer.errors import WrongStain
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.settings import TissueSettings
 from biopsy_analyzer.slide import Slide
-from biopsy_analyzer.stain import optical_density
-from biopsy_analyzer.tissue.mask import Tissue
+from biopsy_analyzer.stain import od_hue, optical_density
+from biopsy_analyzer.tissue.mask import HE_HUES, Tissue, unscanned
 
-HE_HUES = (30.0, 165.0)  # OD hue, degrees: haematoxylin lies near 66, eosin near 122-140; DAB at 205, picrate at 230, light green at 0
 EOSIN_HUES = (95.0, 165.0)
 PALE_OD, DARK_OD = 0.06, 1.8  # fainter pixels have no hue, darker ones clipped channels
 MIN_COLOUR = 0.08  # colour over density: 0 for grey; H&E 0.15-0.56 measured
@@ -77,7 +76,7 @@ def find_covers(rgb: np.ndarray, tissue: Tissue) -> dict[str, np.ndarray]:
     if tissue.area_mm2 == 0:
         return {}
     od = optical_density(rgb) - np.asarray(tissue.background_od, np.float32)
-    ink = ink_mask(od, tissue)
+    ink = ink_mask(od, tissue) & ~unscanned(rgb, tissue.grid.um_per_px)
     return {"ink": ink, "a fold": fold_mask(od, tissue) & ~ink}
 
 
@@ -214,13 +213,6 @@ def stain_colours(rgb: np.ndarray, tissue: Tissue) -> Colours:
     return Colours(float(lit.mean()), total / float(od.sum()), he, eosin, float(ends[1] - ends[0]))
 
 
-def od_hue(od: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Hue in degrees, -90..270, and chroma of OD (..., 3): 0 absorbs red only, 120 green only, 240 blue only."""
-    a = od[..., 0] - (od[..., 1] + od[..., 2]) / 2
-    b = np.sqrt(np.float32(0.75)) * (od[..., 1] - od[..., 2])
-    return (np.degrees(np.arctan2(b, a)) + 90) % 360 - 90, np.hypot(a, b)
-
-
 def close_ups(slide: Slide, tissue: Tissue, settings: TissueSettings) -> list[tuple[np.ndarray, PixelGrid]]:
     """Up to `settings.close_ups` RGB fields of 256 px at `settings.focus_um_per_px`, spread evenly over the tissue, and where they lie."""
     step = CLOSE_UP_PX * settings.focus_um_per_px / tissue.grid.um_per_px
@@ -250,7 +242,7 @@ def quality_flags(
     `find_covers` finds (None: found here). Each measure has its threshold in `settings`. Ink, folds and blurred fields say where they lie.
     """
     if tissue.area_mm2 == 0:
-        return [Flag("no-tissue", 0.0, 0.0, "No tissue was found.")]
+        return [Flag("no-tissue", 0.0, 0.0, "No tissue was found, or its stain is too faint to be told from glass.")]
     od = optical_density(rgb) - np.asarray(tissue.background_od, np.float32)
     colours = stain_colours(rgb, tissue)
     area, (ink, folds) = np.count_nonzero(tissue.mask), (covers or find_covers(rgb, tissue)).values()
