@@ -1,9 +1,16 @@
 """Objects land in QuPath where they are on the slide."""
 
+import dataclasses
 import json
 import uuid
 from pathlib import Path
 
+import numpy as np
+import pytest
+
+from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.report import geojson
+from biopsy_analyzer.report.geojson import feature_collection
 from biopsy_analyzer.report.result import Result
 from biopsy_analyzer.report.writing import write_result
 
@@ -62,3 +69,26 @@ def test_a_cluster_surrounds_its_nuclei(result: Result, tmp_path: Path) -> None:
     *_, cluster = features(result, tmp_path)
     xs, ys = zip(*ring(cluster), strict=True)
     assert (min(xs), max(xs), min(ys), max(ys)) == (120, 180, 80, 140)
+
+
+def test_the_text_does_not_depend_on_how_many_are_written_at_once(result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = (write_result(result, tmp_path / "a") / "objects.geojson").read_bytes()
+    monkeypatch.setattr(geojson, "_ROWS", 2)
+    assert (write_result(result, tmp_path / "b") / "objects.geojson").read_bytes() == whole
+
+
+def test_a_corner_that_is_no_number_is_refused(result: Result) -> None:
+    rings = list(result.fibre_labels.outlines())
+    rings[1] = np.where(rings[1] == rings[1].max(), np.nan, rings[1])
+    nothing = result.nuclei[:0], []
+    with pytest.raises(ValueError, match="no number"):
+        list(feature_collection("ab", 0.25, (result.fibres, rings), nothing, (result.clusters[:0], [])))
+
+
+def test_values_are_the_tables_to_six_decimals(result: Result, tmp_path: Path) -> None:
+    tiny = dataclasses.replace(result, fibres=result.fibres.assign(mottling=[0.0000125, 123456.1234567, np.inf]))
+    found = [feature["properties"]["measurements"] for feature in features(tiny, tmp_path)[:3]]
+    assert [one.get("mottling") for one in found] == [0.000012, 123456.123457, None]
+    far = dataclasses.replace(result, fibre_labels=dataclasses.replace(result.fibre_labels, grid=PixelGrid((125, 156), 0.8, (0.001, 0.0))))
+    # at 0.25 um/px a corner at 8.001 um lies at 32.004 px, told to a hundredth
+    assert ring(features(far, tmp_path / "far")[0])[0][1] == 32.0

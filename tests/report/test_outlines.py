@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from biopsy_analyzer.grid import PixelGrid
-from biopsy_analyzer.report.outlines import Rings, cluster_outlines, outlines, without_stairs
+from biopsy_analyzer.report.outlines import Rings, cluster_outlines, laid_out, outlines
 
 
 def shoelace(ring: np.ndarray) -> float:
@@ -58,13 +58,27 @@ def test_no_labels_no_outlines() -> None:
 
 
 def test_stairs_become_a_line_and_the_area_stays() -> None:
-    labels = np.tril(np.ones((40, 40), np.int32))
-    (ring,) = outlines(labels, PixelGrid((40, 40), 1.0))
-    smooth = without_stairs([ring], 0.5)[0]
-    stairs = smooth[(smooth[:, 0] > 1) & (smooth[:, 0] < 39) & (smooth[:, 1] > 1)]
-    assert len(stairs) > 100
-    assert np.ptp(stairs[:, 0] - stairs[:, 1]) == 0
+    grid = PixelGrid((40, 41), 2.0, (10.0, 20.0))
+    rings = outlines(np.tril(np.ones((40, 41), np.int32)), grid)
+    ring, smooth = grid.to_px(rings[0]), grid.to_px(rings.without_stairs()[0])
+    # the square corner at the lower left and both ends of the stairs are cut, and nothing stands between
+    assert {tuple(corner) for corner in smooth} == {(0.0, 0.5), (0.5, 0.0), (39.5, 0.0), (40.0, 0.5), (40.0, 39.5), (39.5, 40.0)}
     assert shoelace(ring) - 0.5 <= shoelace(smooth) <= shoelace(ring)
+
+
+def test_any_sequence_can_be_laid_out() -> None:
+    labels = np.zeros((20, 20), np.int32)
+    labels[2:5, 2:5], labels[2:5, 8:9], labels[10:14, 3:5], labels[10, 4] = 1, 2, 3, 0
+    rings = outlines(labels, PixelGrid((20, 20), 0.5, (1.0, 2.0)))
+    corners, ends = rings.laid_out()
+    assert ends.tolist() == [4, 8, 14]
+    listed = laid_out(list(rings))
+    assert np.array_equal(listed[0], corners)
+    assert np.array_equal(listed[1], ends)
+    assert laid_out([])[0].shape == (0, 2)
+    backwards = rings.chosen(np.array([2, 0]))
+    assert [ring.tolist() for ring in backwards] == [rings[2].tolist(), rings[0].tolist()]
+    assert len(rings.chosen(np.zeros(0, int))) == 0
 
 
 def test_a_cluster_is_the_hull_of_its_nuclei() -> None:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
 from collections.abc import Iterator, Sequence
 from itertools import compress
 
 import numpy as np
+import orjson
 import pandas as pd
 
+from biopsy_analyzer.report.outlines import laid_out
 from biopsy_analyzer.report.palette import CLUSTER_COLOURS, FIBRE_COLOURS, NUCLEUS_COLOURS
 from biopsy_analyzer.report.shown import fibre_class
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "biopsy-analyzer/objects")
 _DECIMALS = 2  # of a level-0 pixel
-_ROWS = 1000  # turned into numbers at once
-_encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
+_ROWS = 500  # turned into text at once, some 1 MB
 
 Ringed = tuple[pd.DataFrame, Sequence[np.ndarray]]
 """A table and, row by row, its outlines: (k, 2) corners (y, x) in um."""
@@ -40,20 +40,26 @@ def feature_collection(slide_sha256: str, um_per_px: float, fibres: Ringed, nucl
     for kind, id_column, class_column, colours, object_type, (table, rings) in kinds:
         classes = (fibre_class(table) if kind == "Fibre" else table[class_column]).tolist()
         numbers = table[id_column].tolist()
+        looks = {name: {"name": f"{kind}: {name}", "color": colour} for name, colour in colours.items()}
         for start in range(0, len(table), _ROWS):
             some = slice(start, start + _ROWS)
             found = zip(classes[some], numbers[some], _measurements(table[some]), _closed_rings(rings[some], um_per_px), strict=True)
-            for name, number, values, ring in found:
-                properties = {
-                    "objectType": object_type,
-                    "name": f"{kind} {number}",
-                    "classification": {"name": f"{kind}: {name}", "color": list(colours[name])},
-                    "measurements": values,
+            features = [
+                {
+                    "type": "Feature",
+                    "id": _uuid5(f"{slide_sha256}/{kind}/{number}"),
+                    "geometry": {"type": "Polygon", "coordinates": (ring,)},
+                    "properties": {
+                        "objectType": object_type,
+                        "name": f"{kind} {number}",
+                        "classification": looks[name],
+                        "measurements": values,
+                    },
                 }
-                identity = _uuid5(f"{slide_sha256}/{kind}/{number}")
-                geometry = {"type": "Polygon", "coordinates": [ring]}
-                yield comma + _encode({"type": "Feature", "id": identity, "geometry": geometry, "properties": properties}).encode("utf-8")
-                comma = b","
+                for name, number, values, ring in found
+            ]
+            yield comma + orjson.dumps(features, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+            comma = b","
     yield b"]}"
 
 
@@ -66,13 +72,16 @@ def _uuid5(name: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def _closed_rings(rings: Sequence[np.ndarray], um_per_px: float) -> Iterator[list[list[float]]]:
-    """Corners (x, y) in level-0 pixels of outlines (y, x) in um, the first once more at the end."""
-    corners = (np.concatenate([np.zeros((0, 2)), *rings])[:, ::-1] / um_per_px).round(_DECIMALS).tolist()
-    end = 0
-    for ring in rings:
-        start, end = end, end + len(ring)
-        yield [*corners[start:end], corners[start]]
+def _closed_rings(rings: Sequence[np.ndarray], um_per_px: float) -> Iterator[np.ndarray]:
+    """Corners (k + 1, 2) (x, y) in level-0 pixels of outlines (y, x) in um, the first once more at the end."""
+    corners, ends = laid_out(rings)
+    placed = (corners[:, ::-1] / um_per_px).round(_DECIMALS)
+    if not np.isfinite(placed).all():
+        raise ValueError("an outline with a corner that is no number")  # orjson would write null
+    starts = np.concatenate([[0], ends[:-1]])[: len(ends)]
+    closed = np.insert(placed, ends, placed[starts], axis=0)
+    for row, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+        yield closed[start + row : end + row + 1]
 
 
 def _measurements(table: pd.DataFrame) -> Iterator[dict[str, float]]:

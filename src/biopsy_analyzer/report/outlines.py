@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import overload
 
 import cv2
@@ -28,22 +27,55 @@ class Rings(Sequence[np.ndarray]):
     @overload
     def __getitem__(self, index: int) -> np.ndarray: ...
     @overload
-    def __getitem__(self, index: slice) -> list[np.ndarray]: ...
-    def __getitem__(self, index: int | slice) -> np.ndarray | list[np.ndarray]:
+    def __getitem__(self, index: slice) -> Rings: ...
+    def __getitem__(self, index: int | slice) -> np.ndarray | Rings:
         if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+            return self.chosen(np.arange(len(self))[index])
         index = range(len(self))[index]  # negative ones, and IndexError
         return self._grid.to_um(self._corners[self._ends[index - 1] if index else 0 : self._ends[index]])
+
+    def chosen(self, rows: np.ndarray) -> Rings:
+        """The rings of `rows` (n,), in that order."""
+        return Rings(*_picked(self._corners, self._ends, rows), self._grid)
+
+    def laid_out(self) -> tuple[np.ndarray, np.ndarray]:
+        """Corners (m, 2) in um, those of all rings one after the other, and where each ring ends, int (n,): for work on all at once."""
+        return self._grid.to_um(self._corners), self._ends
+
+    def without_stairs(self) -> Rings:
+        """The rings with each corner cut at half a pixel before and behind it, for the eye: stairs become straight lines.
+
+        The area shrinks by half a pixel at most.
+        """
+        before = _before(self._ends)
+        back = np.sign(self._corners - self._corners[before])  # along an edge, which is at least a pixel long
+        onward = np.empty_like(back)
+        onward[before] = back
+        cut = np.stack([2 * self._corners - back, 2 * self._corners + onward], axis=1).reshape(-1, 2)
+        grid = PixelGrid((2 * self._grid.shape[0], 2 * self._grid.shape[1]), self._grid.um_per_px / 2, self._grid.origin_um)
+        return Rings(*_without_straight_points(cut, 2 * self._ends), grid)
 
     @classmethod
     def joined(cls, parts: Sequence[Rings], at: Sequence[tuple[int, int]], order: np.ndarray, grid: PixelGrid) -> Rings:
         """The rings of windows of `grid` that start at pixels `at`, all together in the order given (n,)."""
         corners = [part._corners + np.array(start, np.int32) for part, start in zip(parts, at, strict=True)]
         sizes = np.concatenate([np.zeros(0, np.int64), *(np.diff(part._ends, prepend=0) for part in parts)])
-        starts = (np.cumsum(sizes) - sizes)[order]
-        ends = np.cumsum(sizes[order])
-        taken = np.arange(int(sizes.sum())) + np.repeat(starts - (ends - sizes[order]), sizes[order])
-        return cls(np.concatenate([np.zeros((0, 2), np.int32), *corners])[taken], ends, grid)
+        return cls(*_picked(np.concatenate([np.zeros((0, 2), np.int32), *corners]), np.cumsum(sizes), order), grid)
+
+
+def laid_out(rings: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """`Rings.laid_out` of any sequence of rings (k, 2)."""
+    if isinstance(rings, Rings):
+        return rings.laid_out()
+    return np.concatenate([np.zeros((0, 2)), *rings]), np.cumsum([len(ring) for ring in rings], dtype=np.int64)
+
+
+def _picked(corners: np.ndarray, ends: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of rings that end there those of `rows`, in that order, and their ends."""
+    sizes = np.diff(ends, prepend=0)
+    picked = sizes[rows]
+    past = np.cumsum(picked)
+    return corners[np.arange(int(picked.sum())) + np.repeat((ends - sizes)[rows] - (past - picked), picked)], past
 
 
 def outlines(labels: np.ndarray, grid: PixelGrid) -> Rings:
@@ -89,22 +121,6 @@ def _before(ends: np.ndarray) -> np.ndarray:
 
 def _only(corners: np.ndarray, ends: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return corners[kept], np.concatenate([[0], np.cumsum(kept)])[ends]
-
-
-def without_stairs(rings: Sequence[np.ndarray], reach_um: float) -> list[np.ndarray]:
-    """The rings (k, 2) with each corner cut at `reach_um` before and behind it, or half way to the next: (2 k, 2) each, for the eye.
-
-    With half a pixel of the label image stairs become straight lines, and the area shrinks by half a pixel at most.
-    """
-    corners = np.concatenate([np.zeros((0, 2)), *rings])
-    ends = np.cumsum([len(ring) for ring in rings], dtype=np.int64)
-    before = _before(ends)
-    onward = np.empty_like(corners)
-    onward[before] = corners - corners[before]
-    length = np.linalg.norm(onward, axis=1, keepdims=True)
-    step = onward / length * np.minimum(reach_um, length / 2)
-    cut = np.stack([corners - step[before], corners + step], axis=1).reshape(-1, 2)
-    return [cut[2 * start : 2 * end] for start, end in pairwise((0, *ends.tolist()))]
 
 
 def hull(points: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.report.legend import add_legend
+from biopsy_analyzer.report.outlines import Rings, laid_out
 from biopsy_analyzer.report.palette import CLUSTER_COLOURS, FIBRE_COLOURS, FIBRE_FILLS, NUCLEUS_COLOURS, NUCLEUS_MARKERS, Colour, Marker
 from biopsy_analyzer.report.shown import fibre_class
 
@@ -118,9 +119,9 @@ def draw_markers(drawn: np.ndarray, centres: np.ndarray, marker: Marker, radius:
 
 
 def _rings_of(outlines: Sequence[np.ndarray], chosen: np.ndarray, grid: PixelGrid) -> list[np.ndarray]:
-    rings = [outlines[row] for row in np.flatnonzero(chosen).tolist()]
-    drawable = _drawable(grid.to_px(np.concatenate([np.zeros((0, 2)), *rings])))
-    return np.split(drawable, np.cumsum([len(ring) for ring in rings])[:-1]) if rings else []
+    rows = np.flatnonzero(chosen)
+    corners, ends = laid_out(outlines.chosen(rows) if isinstance(outlines, Rings) else [outlines[row] for row in rows.tolist()])
+    return np.split(_drawable(grid.to_px(corners)), ends[:-1]) if len(ends) else []
 
 
 def _drawable(yx_px: np.ndarray) -> np.ndarray:

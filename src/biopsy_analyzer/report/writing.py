@@ -5,17 +5,16 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
-import numpy as np
+import pandas as pd
 
-from biopsy_analyzer.errors import OutputError
 from biopsy_analyzer.escaping import for_terminal
 from biopsy_analyzer.report.atomic import prepare_folder, write_bytes, write_chunks
 from biopsy_analyzer.report.geojson import feature_collection
 from biopsy_analyzer.report.html import write_report_of
 from biopsy_analyzer.report.labels import write_labels
-from biopsy_analyzer.report.outlines import cluster_outlines, without_stairs
+from biopsy_analyzer.report.outlines import Rings, cluster_outlines
 from biopsy_analyzer.report.overlay import Ringed, draw_overlay
+from biopsy_analyzer.report.png import png_bytes
 from biopsy_analyzer.report.result import Result
 from biopsy_analyzer.report.scores_json import scores_document, to_text
 from biopsy_analyzer.report.tables_io import write_table
@@ -51,13 +50,12 @@ def write_result(result: Result, folder: Path | str) -> Path:
     return folder
 
 
-def _overlay(result: Result, fibres: Ringed, nuclei: Ringed, clusters: Ringed) -> bytes:
+def _overlay(result: Result, fibres: tuple[pd.DataFrame, Rings], nuclei: tuple[pd.DataFrame, Rings], clusters: Ringed) -> bytes:
     """overlay.png; outlines without stairs, for the eye."""
-    smooth_fibres = fibres[0], without_stairs(fibres[1], result.fibre_labels.grid.um_per_px / 2)
-    smooth_nuclei = nuclei[0], without_stairs(nuclei[1], result.nucleus_labels.grid.um_per_px / 2)
+    smooth_fibres, smooth_nuclei = ((table, rings.without_stairs()) for table, rings in (fibres, nuclei))
     assessed = result.scores.inflammation.macrophages_in_necrotic_fibres is not None
     picture, grid = result.picture.rgb, result.picture.grid
-    return _png(draw_overlay(picture, grid, smooth_fibres, smooth_nuclei, clusters, _caption(result), _facts(result), assessed))
+    return png_bytes(draw_overlay(picture, grid, smooth_fibres, smooth_nuclei, clusters, _caption(result), _facts(result), assessed))
 
 
 def _caption(result: Result) -> str:
@@ -76,10 +74,3 @@ def _facts(result: Result) -> list[str]:
         *(f"{name}: {'not assessed' if share is None else f'{share:.1%} of fibres'}" for name, share in shares.items()),
         f"inflammation: {'not assessed' if cells is None else f'{cells:.0f} cells per mm2'}",
     ]
-
-
-def _png(rgb: np.ndarray) -> bytes:
-    written, content = cv2.imencode(".png", rgb[..., ::-1])
-    if not written:
-        raise OutputError("overlay.png can't be encoded")
-    return content.tobytes()
