@@ -12,12 +12,11 @@ import pandas as pd
 from biopsy_analyzer.canvas import in_tissue
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.measure.colour import measure_colour, pool_maps
-from biopsy_analyzer.segment.runs import Runs
 from biopsy_analyzer.measure.shape import measure_shape
 from biopsy_analyzer.report.outlines import Rings, outlines
 from biopsy_analyzer.segment.front import View
+from biopsy_analyzer.segment.runs import Runs
 from biopsy_analyzer.settings import SegmentSettings
-from biopsy_analyzer.stain import separate
 from biopsy_analyzer.tissue.mask import Tissue
 
 BLUR_UM = 10.0  # no measure looks farther round an object
@@ -68,20 +67,20 @@ def find_objects(
     A window owns an object if the middle of the object's box lies in its core. Objects larger than `view.largest` are cut at the
     lines between cores, each window keeping its piece, which is said to touch the border.
     """
-    labels = _on_tissue(to_labels(view.maps, view.grid.um_per_px, settings), view.grid, tissue)
-    labels, cut = _own_first(labels, view)
-    area = _around(labels, math.ceil(BLUR_UM / view.grid.um_per_px))
-    labels, rgb, maps = labels[area], view.rgb[area], view.maps[:, *area]
+    found = _on_tissue(Runs(to_labels(view.maps, view.grid.um_per_px, settings)), view.grid, tissue)
+    found, cut = _own_first(found, view)
+    area = _around(found, math.ceil(BLUR_UM / view.grid.um_per_px))
+    labels, rgb, maps = found.image()[area], view.rgb[area], view.maps[:, *area]
     at = view.at[0] + area[0].start, view.at[1] + area[1].start
     grid = view.grid.crop(area[0].start, area[1].start, *labels.shape)
-    own = np.where(labels <= len(cut), labels, 0)
-    runs = Runs(own)
-    shape = measure_shape(own, grid).assign(touches_border=cut | _at_the_edge(runs.boxes() + np.tile(at, 2), view.canvas))
+    found = found if labels.shape == found.shape else Runs(labels)
+    own = found.with_labels(np.where(found.label <= len(cut), found.label, 0), len(cut))
+    shape = measure_shape(own, grid).assign(touches_border=cut | _at_the_edge(own.boxes() + np.tile(at, 2), view.canvas))
     exclude = None if leave_out is None else leave_out(grid)
-    colour = measure_colour(labels, rgb, *separate(rgb, stains), grid.um_per_px, exclude).iloc[: len(cut)]
+    colour = measure_colour(found, rgb, stains, grid.um_per_px, exclude).iloc[: len(cut)]
     pooled = pd.DataFrame(pool_maps(own, maps[2:]), columns=map_columns(channels))
     table = pd.concat([shape, colour, pooled], axis=1)
-    return Found(labels, grid, at, table, outlines(own, grid), runs.first() + at, int(cut.sum()))
+    return Found(labels, grid, at, table, outlines(own, grid), own.first() + at, int(cut.sum()))
 
 
 def map_columns(channels: tuple[str, ...]) -> list[str]:
@@ -89,21 +88,15 @@ def map_columns(channels: tuple[str, ...]) -> list[str]:
     return [f"map_{name.replace('-', '_')}" for name in channels[2:]]
 
 
-def _on_tissue(labels: np.ndarray, grid: PixelGrid, tissue: Tissue) -> np.ndarray:
+def _on_tissue(runs: Runs, grid: PixelGrid, tissue: Tissue) -> Runs:
     """Labels 1..n without those whose centre lies on glass, numbered anew."""
-    runs = Runs(labels)
-    area = runs.total(runs.width)
-    y, x = runs.total(runs.width * (runs.row + 0.5)) / area, runs.total(runs.width * (runs.left + runs.width / 2)) / area
-    return _renumbered(labels, in_tissue(tissue, grid.to_um(np.stack([y, x], axis=1))))
+    kept = in_tissue(tissue, grid.to_um(np.stack(runs.centroid(), axis=1)))
+    return runs if kept.all() else runs.with_labels(np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)]).astype(np.int32)[runs.label])
 
 
-def _renumbered(labels: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    return labels if kept.all() else np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)]).astype(np.int32).take(labels)
-
-
-def _own_first(labels: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray]:
+def _own_first(runs: Runs, view: View) -> tuple[Runs, np.ndarray]:
     """Labels 1..n renumbered so that the window's own come first, in the old order; and which of these are cut, bool (own,)."""
-    boxes = Runs(labels).boxes()
+    boxes = runs.boxes()
     own, large = np.ones(len(boxes), bool), np.zeros(len(boxes), bool)
     for axis in (0, 1):
         first, past = boxes[:, axis], boxes[:, axis + 2]
@@ -112,14 +105,14 @@ def _own_first(labels: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray]:
         large |= past - first > (view.largest[axis] or np.inf)
     cut = np.zeros(len(boxes), bool)
     if large.any():
-        labels, cut = _cut_at_core(labels, large, view.core)
-        own = np.where(large, np.bincount(labels.ravel(), minlength=len(boxes) + 1)[1 : len(boxes) + 1] > 0, own)
-    n = int(labels.max(initial=0))
-    own, cut = np.pad(own, (0, n - len(own))), np.pad(cut, (0, n - len(cut)))
+        labels, cut = _cut_at_core(runs.image(), large, view.core)
+        runs = Runs(labels)
+        own = np.where(large, np.bincount(runs.label, minlength=len(boxes) + 1)[1 : len(boxes) + 1] > 0, own)
+    own, cut = np.pad(own, (0, runs.n - len(own))), np.pad(cut, (0, runs.n - len(cut)))
     if own.all():
-        return labels, cut
+        return runs, cut
     number = np.where(own, np.cumsum(own), own.sum() + np.cumsum(~own))
-    return np.concatenate([[0], number]).astype(np.int32).take(labels), cut[own]
+    return runs.with_labels(np.concatenate([[0], number]).astype(np.int32)[runs.label]), cut[own]
 
 
 def _cut_at_core(labels: np.ndarray, large: np.ndarray, core: tuple[tuple[int, int], tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
@@ -136,10 +129,13 @@ def _at_the_edge(boxes: np.ndarray, canvas: tuple[int, int]) -> np.ndarray:
     return np.asarray((boxes[:, :2] <= 0).any(axis=1) | (boxes[:, 2:] >= canvas).any(axis=1))
 
 
-def _around(labels: np.ndarray, margin: int) -> tuple[slice, slice]:
+def _around(runs: Runs, margin: int) -> tuple[slice, slice]:
     """The smallest window that holds all labels and a margin; one pixel where there are none."""
-    rows, columns = (np.flatnonzero(labels.any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
+    inside = runs.label > 0
+    if not inside.any():
         return slice(0, 1), slice(0, 1)
-    y, x = (slice(max(0, at[0] - margin), min(n, at[-1] + 1 + margin)) for at, n in zip((rows, columns), labels.shape, strict=True))
-    return y, x
+    row, left, past = runs.row[inside], runs.left[inside], (runs.left + runs.width)[inside]
+    return (
+        slice(max(0, int(row[0]) - margin), min(runs.shape[0], int(row[-1]) + 1 + margin)),
+        slice(max(0, int(left.min()) - margin), min(runs.shape[1], int(past.max()) + margin)),
+    )

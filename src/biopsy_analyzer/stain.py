@@ -43,8 +43,9 @@ def separate(rgb: np.ndarray, vectors: np.ndarray | None = None) -> tuple[np.nda
     basis = basis / np.linalg.norm(basis, axis=1, keepdims=True)
     if np.linalg.matrix_rank(basis, tol=1e-3) < 2:
         raise ValueError(f"the two stain vectors {basis.round(3).tolist()} are parallel")
-    amounts = optical_density(rgb) @ np.linalg.pinv(basis).astype(np.float32)
-    return np.maximum(amounts[..., 0], 0), np.maximum(amounts[..., 1], 0)
+    amounts = np.linalg.pinv(basis).T.astype(np.float32) @ optical_density(rgb).reshape(-1, 3).T
+    np.maximum(amounts, 0, out=amounts)
+    return amounts[0].reshape(rgb.shape[:-1]), amounts[1].reshape(rgb.shape[:-1])
 
 
 def estimate_vectors(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:

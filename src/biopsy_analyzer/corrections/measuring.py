@@ -13,7 +13,6 @@ from biopsy_analyzer.measure.nuclei_in_fibres import nuclear_mask
 from biopsy_analyzer.measure.shape import measure_shape
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.slide import Slide
-from biopsy_analyzer.stain import separate
 from biopsy_analyzer.tables import COLOUR, SHAPE
 from biopsy_analyzer.tissue.mask import find_tissue
 
@@ -57,7 +56,7 @@ class Measuring:
         others = [int(i) for i in np.unique(pixels) if i and i not in ids]
         numbered = _numbered(pixels, [*ids, *others])
         exclude = nuclear_mask(nuclei.read(there), nuclei.grid_of(there), grid)
-        return measure_colour(numbered, rgb, *separate(rgb, self._section_stains()), grid.um_per_px, exclude).iloc[: len(ids)]
+        return measure_colour(numbered, rgb, self._section_stains(), grid.um_per_px, exclude).iloc[: len(ids)]
 
     def _section_stains(self) -> np.ndarray:
         assert self.slide is not None

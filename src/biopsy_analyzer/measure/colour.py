@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from biopsy_analyzer.segment.runs import Runs
+from biopsy_analyzer.segment.half import widened
+from biopsy_analyzer.segment.runs import Runs, as_runs
+from biopsy_analyzer.stain import separate
 from biopsy_analyzer.tables import COLOUR, typed
 
 WHITE_FROM = 222
@@ -20,45 +22,46 @@ FAINTEST_OD = 0.05
 
 
 def measure_colour(
-    labels: np.ndarray,
-    rgb: np.ndarray,
-    haematoxylin: np.ndarray,
-    eosin: np.ndarray,
-    um_per_px: float,
-    exclude: np.ndarray | None = None,
+    labels: np.ndarray | Runs, rgb: np.ndarray, stains: np.ndarray | None, um_per_px: float, exclude: np.ndarray | None = None
 ) -> pd.DataFrame:
-    """The COLOUR columns of `labels` (int32 (H, W), 1..n without gaps), row k - 1 for label k; no labels: an empty table.
+    """The COLOUR columns of `labels` (int32 (H, W), 1..n without gaps, or its runs), row k - 1 for label k; no labels: an empty table.
 
-    rgb           uint8 (H, W, 3)
-    haematoxylin  float32 (H, W), optical density of the stain, as `eosin`: both from ``stain.separate`` of `rgb`
-    exclude       bool (H, W), pixels left out of everything (the nuclei, when fibres are measured)
+    rgb      uint8 (H, W, 3)
+    stains   (2, 3) OD directions of haematoxylin and eosin, as ``stain.separate`` wants them
+    exclude  bool (H, W), pixels left out of everything (the nuclei, when fibres are measured)
 
     An object without a pixel left is NaN in every column. White pixels count in all columns: holes are part of a sick fibre.
     """
-    kept = labels if exclude is None else np.where(exclude, 0, labels)
-    runs = Runs(kept, n=int(labels.max(initial=0)))
-    area = runs.total(runs.width)
-    area[area == 0] = np.nan
-    haematoxylin_od, haematoxylin_sd = _mean_and_spread(runs, area, haematoxylin.ravel()[runs.inside])
-    eosin_od, eosin_sd = _mean_and_spread(runs, area, eosin.ravel()[runs.inside])
+    runs = as_runs(labels)
+    if exclude is not None:
+        runs = Runs(np.where(exclude, 0, runs.image()), n=runs.n)
+    area = np.where(runs.area > 0, runs.area, np.nan)
+    pixels = rgb.reshape(-1, 3).take(runs.inside, axis=0)  # nothing is computed between the objects
+    haematoxylin, eosin = separate(pixels, stains)
+    haematoxylin_od, haematoxylin_sd = _mean_and_spread(runs, area, haematoxylin)
+    eosin_od, eosin_sd = _mean_and_spread(runs, area, eosin)
     _, coarse_sd = _mean_and_spread(runs, area, _smooth_inside(eosin, runs, MOTTLING_UM / um_per_px))
-    white = cv2.inRange(rgb, (WHITE_FROM,) * 3, (255,) * 3) > 0
     columns = {
         "haematoxylin_od": haematoxylin_od,
         "eosin_od": eosin_od,
         "haematoxylin_sd": haematoxylin_sd,
         "eosin_sd": eosin_sd,
         "mottling": coarse_sd / np.maximum(eosin_od, FAINTEST_OD),
-        "white_fraction": runs.pixel_total(white) / area,
+        "white_fraction": runs.inside_total(_white(pixels)) / area,
     }
     return typed(pd.DataFrame(columns), COLOUR)
 
 
-def pool_maps(labels: np.ndarray, maps: np.ndarray) -> np.ndarray:
-    """Mean of each map over each label, float64 (n, C): labels int32 (H, W), maps (C, H, W); no labels: (0, C)."""
-    runs = Runs(labels)
-    area = runs.total(runs.width)
-    return np.array([runs.pixel_total(channel) / area for channel in maps]).reshape(len(maps), runs.n).T
+def pool_maps(labels: np.ndarray | Runs, maps: np.ndarray) -> np.ndarray:
+    """Mean of each map over each label, float64 (n, C): labels int32 (H, W) or its runs, maps (C, H, W), at least 0; no labels: (0, C)."""
+    runs = as_runs(labels)
+    of_label = [runs.inside_total(widened(channel.ravel().take(runs.inside))) / runs.area for channel in maps]
+    return np.array(of_label).reshape(len(maps), runs.n).T
+
+
+def _white(pixels: np.ndarray) -> np.ndarray:
+    """Which of RGB uint8 (m, 3) are white, bool (m,)."""
+    return cv2.inRange(pixels.reshape(1, -1, 3), (WHITE_FROM,) * 3, (255,) * 3)[0] > 0 if len(pixels) else np.zeros(0, bool)
 
 
 def _mean_and_spread(runs: Runs, area: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -69,9 +72,8 @@ def _mean_and_spread(runs: Runs, area: np.ndarray, inside: np.ndarray) -> tuple[
 
 
 def _smooth_inside(values: np.ndarray, runs: Runs, sigma_px: float) -> np.ndarray:
-    """Gaussian mean of values (H, W) over labelled pixels only, so that neither gaps nor nuclei shine in; at `runs.inside`, float32."""
-    weighted, weight = np.zeros(values.shape, np.float32), np.zeros(values.shape, np.float32)
-    weighted.ravel()[runs.inside] = values.ravel()[runs.inside]
-    weight.ravel()[runs.inside] = 1
-    total, weights = (cv2.GaussianBlur(image, (0, 0), sigma_px).ravel()[runs.inside] for image in (weighted, weight))
+    """Gaussian mean of values at `runs.inside` over labelled pixels only, so that neither gaps nor nuclei shine in; float32."""
+    weighted, weight = np.zeros(runs.shape, np.float32), runs.image((runs.label > 0).astype(np.float32))
+    weighted.ravel()[runs.inside] = values
+    total, weights = (cv2.GaussianBlur(image, (0, 0), sigma_px).ravel().take(runs.inside) for image in (weighted, weight))
     return np.asarray(total / weights)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from biopsy_analyzer.grid import PixelGrid
-from biopsy_analyzer.segment.runs import Runs
+from biopsy_analyzer.segment.runs import Runs, as_runs
 
 
 class Rings(Sequence[np.ndarray]):
@@ -78,15 +78,17 @@ def _picked(corners: np.ndarray, ends: np.ndarray, rows: np.ndarray) -> tuple[np
     return corners[np.arange(int(picked.sum())) + np.repeat((ends - sizes)[rows] - (past - picked), picked)], past
 
 
-def outlines(labels: np.ndarray, grid: PixelGrid) -> Rings:
+def outlines(labels: np.ndarray | Runs, grid: PixelGrid) -> Rings:
     """The outer outline of each label 1..n, in the order of the labels.
 
-    labels int32 (H, W) on `grid`, consecutive. The polygon runs along pixel edges, so without holes its area is the label's. Of a label in
-    several pieces the largest is taken; holes are filled. No labels: an empty sequence.
+    labels int32 (H, W) on `grid`, or its runs, consecutive. The polygon runs along pixel edges, so without holes its area is the label's.
+    Of a label in several pieces the largest is taken; holes are filled. No labels: an empty sequence.
     """
     rings = [np.zeros((0, 2), np.int32)]
-    for label, (top, left, bottom, right) in enumerate(Runs(labels).boxes().tolist(), start=1):
-        rings.append(_edge_polygon(labels[top:bottom, left:right] == label) + np.array([top, left], np.int32))
+    runs = as_runs(labels)
+    pixels = runs.image()
+    for label, (top, left, bottom, right) in enumerate(runs.boxes().tolist(), start=1):
+        rings.append(_edge_polygon(pixels[top:bottom, left:right] == label) + np.array([top, left], np.int32))
     return Rings(*_without_straight_points(np.concatenate(rings), np.cumsum([len(ring) for ring in rings[1:]], dtype=np.int64)), grid)
 
 

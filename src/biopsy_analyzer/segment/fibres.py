@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from biopsy_analyzer.segment.clean import clean
+from biopsy_analyzer.segment.half import reaches
 from biopsy_analyzer.segment.split import split
 from biopsy_analyzer.settings import SegmentSettings
 
@@ -18,13 +19,13 @@ SEED_SHARE = 0.1
 def fibre_labels(maps: np.ndarray, um_per_px: float, settings: SegmentSettings) -> np.ndarray:
     """Labels of the muscle fibres, int32 (H, W) on the pixels of `maps`: 0 background, 1..n without gaps, each one 4-connected piece.
 
-    maps float32 (C, H, W) with channels fibre (probability) and depth (0 at the outline .. 1 deepest) first; others are ignored.
+    maps float16 or float32 (C, H, W), channels fibre (probability) and depth (0 at the outline .. 1 deepest) first; others are ignored.
     Fibres are touching where no background lies between them; holes and closed clefts belong to their fibre; fibres cut by
     the image's edge stay. Maps without fibres give zeros.
     """
     min_px = settings.min_fibre_um2 / um_per_px**2
     labels = split(
-        maps[0] >= settings.fibre_threshold,
+        reaches(maps[0], settings.fibre_threshold),
         maps[1],
         smoothing_px=SMOOTHING_PX,
         seed=settings.fibre_seed,

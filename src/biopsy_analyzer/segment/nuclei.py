@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from biopsy_analyzer.segment.clean import clean
+from biopsy_analyzer.segment.half import reaches
 from biopsy_analyzer.segment.split import split
 from biopsy_analyzer.settings import SegmentSettings
 
@@ -18,12 +19,12 @@ SEED_SHARE = 0.1
 def nucleus_labels(maps: np.ndarray, um_per_px: float, settings: SegmentSettings) -> np.ndarray:
     """Labels of the nuclei, int32 (H, W) on the pixels of `maps`: 0 background, 1..n without gaps, each one 4-connected piece.
 
-    maps float32 (C, H, W) with channels nucleus (probability) and depth (0 at the outline .. 1 deepest) first; others are ignored.
+    maps float16 or float32 (C, H, W), channels nucleus (probability) and depth (0 at the outline .. 1 deepest) first; others are ignored.
     Nuclei cut by the image's edge stay. Maps without nuclei give zeros.
     """
     min_px = settings.min_nucleus_um2 / um_per_px**2
     labels = split(
-        maps[0] >= settings.nucleus_threshold,
+        reaches(maps[0], settings.nucleus_threshold),
         maps[1],
         smoothing_px=SMOOTHING_PX,
         seed=settings.nucleus_seed,

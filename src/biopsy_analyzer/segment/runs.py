@@ -123,3 +123,8 @@ class Runs:
             shared = np.maximum(past - np.maximum(self.left[one], self.left[other] - right), 0)
             pairs.append(np.bincount(self.label[one], shared, self.n + 1)[1:])
         return np.array(pairs).astype(np.int64)
+
+
+def as_runs(labels: np.ndarray | Runs) -> Runs:
+    """The runs of a label image; runs as they are."""
+    return labels if isinstance(labels, Runs) else Runs(labels)

@@ -9,6 +9,7 @@ from scipy.sparse.csgraph import connected_components
 from skimage.segmentation import watershed
 
 from biopsy_analyzer.segment.borders import borders
+from biopsy_analyzer.segment.half import widened
 from biopsy_analyzer.segment.runs import Runs
 from biopsy_analyzer.segment.sheet import Sheet
 
@@ -20,7 +21,7 @@ def split(foreground: np.ndarray, depth: np.ndarray, *, smoothing_px: float, see
     """Labels of the objects in `foreground`, int32 (H, W), 0 background, 1..n without gaps, each 4-connected.
 
     foreground    bool (H, W)
-    depth         float32 (H, W), distance to the object's outline over the object's own greatest distance, 0..1
+    depth         float16 or float32 (H, W), distance to the object's outline over the object's own greatest distance, 0..1
     smoothing_px  sigma of the smoothing of depth, because noise of single pixels makes seeds
     seed          depth above which a connected region is a seed; foreground that holds no seed becomes background
     min_seed_px   smaller seeds are ignored
@@ -30,7 +31,7 @@ def split(foreground: np.ndarray, depth: np.ndarray, *, smoothing_px: float, see
     Empty foreground gives zeros. The flooding is the watershed of -depth (Meyer 1994), pixel for pixel what
     ``skimage.segmentation.watershed`` gives from the same seeds.
     """
-    depth = cv2.GaussianBlur(np.ascontiguousarray(depth, dtype=np.float32), (0, 0), smoothing_px)
+    depth = cv2.GaussianBlur(widened(depth), (0, 0), smoothing_px)
     pieces, seed_of, at = _seeds(foreground & (depth > seed), min_seed_px)
     runs, basins = Runs(foreground), _regions(foreground)
     owner, crowded = _owners(basins, at)
