@@ -24,7 +24,7 @@ ORDER = [
     "slide",
     "stain",
 ]
-ORDER += ["tissue", "canvas"]
+ORDER += ["near", "tissue", "canvas"]
 ORDER += ["segment", "measure", "classify", "clusters", "score", "agree", "report", "rescore", "corrections", "feed", "objects"]
 ORDER += ["collection", "models", "walk", "pipeline", "batch", "doctor", "cli", "__main__"]
 ANYWHERE = {"training", "viewer"}  # leaves: nothing imports them but cli, inside its commands

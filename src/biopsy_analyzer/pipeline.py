@@ -13,13 +13,13 @@ from biopsy_analyzer.clusters import distance_to_necrosis, find_clusters, necrot
 from biopsy_analyzer.measure.nuclei_in_fibres import assign_by_window
 from biopsy_analyzer.report.crops import cut_crops
 from biopsy_analyzer.report.result import ModelInfo, Picture, Result, SlideInfo
-from biopsy_analyzer.score import score, unassessed
-from biopsy_analyzer.score.axes import counts_as_inflammation
+from biopsy_analyzer.score import Doubts, judge, unassessed
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.slide import Slide
 from biopsy_analyzer.tables import FIBRES, NUCLEI, typed
+from biopsy_analyzer.tissue.flags import size_flags
 from biopsy_analyzer.tissue.mask import Tissue, find_tissue, to_glass_um, within, without
-from biopsy_analyzer.tissue.quality import assess, cell_flags, cover_flags, damage_flags, reference_flags, size_flags
+from biopsy_analyzer.tissue.quality import assess, cover_flags, damage_flags
 from biopsy_analyzer.walk import Progress, cut_notes, find_section
 
 if TYPE_CHECKING:
@@ -68,13 +68,14 @@ def analyze_slide(
     nuclei = nuclei.assign(necrosis_distance_um=distance_to_necrosis(nuclei, fibres, border))
     clusters, cluster_id = find_clusters(nuclei, fibres, border, settings.clusters)
     fibres, nuclei = typed(fibres, FIBRES), typed(nuclei.assign(cluster_id=cluster_id), NUCLEI)
-    scores = unassessed(_BLANK) if blank else score(fibres, nuclei, clusters, area_mm2, settings, with_nuclei)
+    scores, doubts = unassessed(_BLANK), Doubts()
+    if not blank:
+        scores, doubts = judge(fibres, nuclei, clusters, area_mm2, settings, with_nuclei)
     notes = (*slide.notes, *cut_notes(found_fibres, found_nuclei, settings.segment), *models.fibres.notes, *models.nuclei.notes)
     warnings = dict.fromkeys((*scores.warnings, *notes))  # each once: a note may come with every tile
     flags += damage_flags(slide) + cover_flags(fibres, tissue, area_mm2, settings.score.min_cover)
     flags += size_flags(fibres["min_feret_um"][~fibres["touches_border"]].to_numpy(), found_fibres.cut, settings.tissue)
-    flags += reference_flags(fibres, nuclei, settings.tissue)
-    flags += cell_flags(nuclei, counts_as_inflammation(nuclei, fibres, settings.clusters), settings.tissue)
+    flags += doubts.flags
     crops = cut_crops(slide, fibres, nuclei, clusters, scores.evidence)
     step("measure", 1, 1)
 

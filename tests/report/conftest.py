@@ -9,7 +9,7 @@ from biopsy_analyzer.report.result import Labels, ModelInfo, Picture, Result, Sl
 from biopsy_analyzer.score import score
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.tables import CLUSTERS, FIBRES, NUCLEI, typed
-from biopsy_analyzer.tissue.quality import Flag
+from biopsy_analyzer.tissue.flags import Flag
 
 
 def table(columns: dict[str, str], rows: list[dict[str, object]]) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from biopsy_analyzer.report.outlines import Rings, outlines
 from biopsy_analyzer.score.model import Axes, Scores
 from biopsy_analyzer.segment.stored_labels import StoredLabels
 from biopsy_analyzer.settings import Settings
-from biopsy_analyzer.tissue.quality import Flag
+from biopsy_analyzer.tissue.flags import Flag
 
 Status = Literal["ok", "review", "refused"]
 """`review`: read with the flags in mind. `refused`: nothing that could be scored; all numbers are null."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from biopsy_analyzer.report.result import ModelInfo, Result, SlideInfo, Status
 from biopsy_analyzer.score.model import Scores
 from biopsy_analyzer.settings import Settings
-from biopsy_analyzer.tissue.quality import Flag
+from biopsy_analyzer.tissue.flags import Flag
 from biopsy_analyzer.versions import software_versions
 
 SCHEMA_VERSION: Literal["1.1"] = "1.1"

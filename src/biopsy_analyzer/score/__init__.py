@@ -35,7 +35,7 @@ from biopsy_analyzer.score.tallies import area_fractions, cluster_counts, fibre_
 from biopsy_analyzer.settings import ScoreSettings, Settings
 from biopsy_analyzer.tables import CLUSTER_KINDS, CLUSTERS, FIBRES, NUCLEI, empty
 
-__all__ = ["Scores", "score", "unassessed"]
+__all__ = ["Doubts", "Scores", "judge", "score", "unassessed"]
 
 FIBRES_UNIT, CELLS_UNIT = "share of assessable fibres", "interstitial inflammatory cells per mm2 of tissue"
 NO_SHARE = MeasuredAxis(value=None, ci95=None, measured=None, measured_ci95=None, unit=FIBRES_UNIT, grade=None, grade_ci95=None)
@@ -47,7 +47,14 @@ NO_AXES = Axes(necrosis=NO_SHARE, regeneration=NO_SHARE, inflammation=NO_INFLAMM
 def score(
     fibres: pd.DataFrame, nuclei: pd.DataFrame, clusters: pd.DataFrame, tissue_area_mm2: float, settings: Settings, nuclei_assessed: bool
 ) -> Scores:
-    """All scores of one section.
+    """All scores of one section: the first part of what `judge` gives."""
+    return judge(fibres, nuclei, clusters, tissue_area_mm2, settings, nuclei_assessed)[0]
+
+
+def judge(
+    fibres: pd.DataFrame, nuclei: pd.DataFrame, clusters: pd.DataFrame, tissue_area_mm2: float, settings: Settings, nuclei_assessed: bool
+) -> tuple[Scores, Doubts]:
+    """All scores of one section, and what speaks against reading it as it was counted.
 
     fibres, nuclei, clusters  classified tables (FIBRES, NUCLEI, CLUSTERS);  tissue_area_mm2  of the tissue mask
     nuclei_assessed  False: the image is too coarse for nuclei, and all that needs them is null
@@ -67,7 +74,7 @@ def score(
     doubts = find_doubts(fibres, cells, observed.nuclei["inflammatory"] > 0, area, settings)
     basis = _basis(seen, observed, space, warnings, doubts, with_cells, settings)
     objects = objects_of(fibres, cells, clusters, observed, in_area, settings)
-    return Scores(
+    scores = Scores(
         fibres=fibre_counts(fibres, nuclei_assessed),
         area_fractions=area_fractions(fibres),
         clusters=Clusters(**{kind: cluster_counts(clusters, kind, area, nuclei_assessed) for kind in CLUSTER_KINDS}),
@@ -79,6 +86,7 @@ def score(
         evidence=find_evidence(basis, objects, clusters, settings),
         warnings=tuple(warnings),
     )
+    return scores, doubts
 
 
 def unassessed(why: str) -> Scores:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from biopsy_analyzer.settings import Settings
-from biopsy_analyzer.tissue.quality import cell_flags, reference_flags
+from biopsy_analyzer.tissue.flags import Flag, cell_flags, reference_flags
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,14 @@ class Doubts:
     reference  dead fibres may be what is ordinary here: necrosis that was not found may be there, and no pattern is named
     cover      of these, that hardly any tissue lies in outlined fibres: cells seen between them may lie in fibres that were missed
     cells      kinds of inflammatory cells are hardly told apart: told with every figure that rests on them
+    flags      what was measured, for `reference` and `cells`
     """
 
     section: tuple[str, ...] = ()
     cover: tuple[str, ...] = ()
     reference: tuple[str, ...] = ()
     cells: tuple[str, ...] = ()
+    flags: tuple[Flag, ...] = ()
 
 
 def find_doubts(fibres: pd.DataFrame, nuclei: pd.DataFrame, inflammatory: np.ndarray, area: float | None, settings: Settings) -> Doubts:
@@ -42,4 +44,4 @@ def find_doubts(fibres: pd.DataFrame, nuclei: pd.DataFrame, inflammatory: np.nda
         section.append(f"{assessed:.0%} of the outlined fibres could be judged (at least {settings.score.min_assessed:.0%})")
     flags = reference_flags(fibres, nuclei, settings.tissue), cell_flags(nuclei, inflammatory, settings.tissue)
     reference, cells = (tuple(flag.message.rstrip(".") for flag in found) for found in flags)
-    return Doubts(tuple(section), tuple(bare), reference, cells)
+    return Doubts(tuple(section), tuple(bare), reference, cells, (*flags[0], *flags[1]))

@@ -16,6 +16,7 @@ from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.settings import TissueSettings
 from biopsy_analyzer.slide import Slide
 from biopsy_analyzer.stain import od_hue, optical_density
+from biopsy_analyzer.tissue.flags import Flag, above, below
 from biopsy_analyzer.tissue.mask import HE_HUES, Tissue, unscanned
 
 EOSIN_HUES = (95.0, 165.0)
@@ -27,21 +28,6 @@ MOST_BOXES = 12
 MOST_RASTER_PX = 16_000_000  # 16 x 16 mm at 4 um/px
 HIDES_UM = 200.0  # diagonal of a fold's or a stroke's box: longer than any fibre is wide, 30-100 um. Prior
 COVER_UM = 200.0  # edge of the squares in which bare tissue is looked for: some four fibres across. Prior
-MIN_SIZED = 20  # fibres; fewer say nothing of the pixel size. Prior.
-
-
-@dataclass(frozen=True)
-class Flag:
-    """One fault of a section: what was measured, and the value beyond which it is reported.
-
-    boxes_um  where it lies, if it lies anywhere: the largest places, each (top, left, bottom, right) in um
-    """
-
-    code: str
-    value: float
-    threshold: float
-    message: str
-    boxes_um: tuple[tuple[float, float, float, float], ...] = ()
 
 
 def assess(slide: Slide, tissue: Tissue, settings: TissueSettings) -> tuple[list[Flag], dict[str, np.ndarray]]:
@@ -93,7 +79,7 @@ def damage_flags(slide: Slide) -> list[Flag]:
     the 1 % of a level that `Slide.read` refuses.
     """
     slide.check_damage()
-    flag = _above("damaged-tiles", float(slide.damaged_tiles), 0.0, "tiles can't be decoded, read as white; copy the slide again.")
+    flag = above("damaged-tiles", float(slide.damaged_tiles), 0.0, "tiles can't be decoded, read as white; copy the slide again.")
     return [flag] if flag else []
 
 
@@ -103,7 +89,7 @@ def cover_flags(fibres: pd.DataFrame, tissue: Tissue, area_mm2: float, least: fl
     fibres  `y_um`, `x_um`, `area_um2`;  area_mm2  of the tissue that counts, at most `tissue.area_mm2`
     """
     cover = fibres["area_um2"].sum() / 1e6 / area_mm2 if area_mm2 > 0 else 1.0
-    flag = _below("thin-cover", cover, least, "of the tissue lies in outlined fibres; fibres were missed, or it is hardly muscle.")
+    flag = below("thin-cover", cover, least, "of the tissue lies in outlined fibres; fibres were missed, or it is hardly muscle.")
     if flag is None:
         return []
     return [replace(flag, boxes_um=_bare_places(fibres, tissue, least))]
@@ -119,51 +105,6 @@ def _bare_places(fibres: pd.DataFrame, tissue: Tissue, least: float) -> tuple[tu
     covered = np.zeros(grid.shape)
     np.add.at(covered, tuple(at.T), fibres["area_um2"].to_numpy())
     return _boxes((held > 0.5 * grid.um_per_px**2) & (covered < least * held), grid)
-
-
-def size_flags(min_feret_um: np.ndarray, cut: int, settings: TissueSettings) -> list[Flag]:
-    """A flag if the median least diameter of whole fibres (n,) is implausible, or many of all were too long; fewer than 20 tell nothing.
-
-    cut  pieces that fibres longer than a block's margin were cut into: they run along the section, or the pixel size is far too large
-    """
-    if len(min_feret_um) < MIN_SIZED:
-        return []
-    advice = "pieces of fibres too long for a cross-section, for each whole fibre; cut lengthwise, or is the pixel size wrong?"
-    if too_long := _above("long-fibres", cut / len(min_feret_um), settings.max_cut_share, advice):
-        return [too_long]
-    median, advice = float(np.median(min_feret_um)), "um is the fibres' median least diameter; is the pixel size right?"
-    flags = _below("fibre-size", median, settings.min_fibre_um, advice), _above("fibre-size", median, settings.max_fibre_um, advice)
-    return [flag for flag in flags if flag]
-
-
-def reference_flags(fibres: pd.DataFrame, nuclei: pd.DataFrame, settings: TissueSettings) -> list[Flag]:
-    """A flag if many of the whole fibres called normal show no nucleus of their own: then dead fibres may be what is ordinary here.
-
-    fibres  `fibre_id`, `state`, `touches_border`, `nuclei_count` (NaN: not assessed); fewer than 20 such fibres tell nothing
-    nuclei  `fibre_id`, `type`: myonuclei and internal ones are a fibre's own, cells that lie on it are not
-    """
-    ordinary = fibres[(fibres["state"] == "normal") & ~fibres["touches_border"] & fibres["nuclei_count"].notna()]
-    if len(ordinary) < MIN_SIZED:
-        return []
-    others = nuclei.loc[~nuclei["type"].isin(("myonucleus", "internal")), "fibre_id"].value_counts()
-    own = ordinary["nuclei_count"].to_numpy() - others.reindex(ordinary["fibre_id"], fill_value=0).to_numpy()
-    bare = float((own <= 0).mean())
-    text = "of the fibres called normal show no nucleus of their own; if they are dead, they were taken for the ordinary ones."
-    flag = _above("reference-doubtful", bare, settings.max_bare_share, text)
-    return [flag] if flag else []
-
-
-def cell_flags(nuclei: pd.DataFrame, counted: np.ndarray, settings: TissueSettings) -> list[Flag]:
-    """A flag if many of the cells that count as inflammation are hardly told from others: then their number, or their kind, may be wrong.
-
-    nuclei  `probability`;  counted bool (n,): interstitial lymphocytes and macrophages; fewer than 20 tell nothing
-    """
-    if np.count_nonzero(counted) < MIN_SIZED:
-        return []
-    unsure = float((nuclei["probability"].to_numpy()[counted] < settings.unsure_cell).mean())
-    text = f"of the inflammatory cells are called with a probability below {settings.unsure_cell:g}; cell kinds are doubtful."
-    flag = _above("cells-doubtful", unsure, settings.max_unsure_cells, text)
-    return [flag] if flag else []
 
 
 def check_stain(rgb: np.ndarray, tissue: Tissue, settings: TissueSettings, name: str = "image") -> None:
@@ -247,18 +188,18 @@ def quality_flags(
     colours = stain_colours(rgb, tissue)
     area, (ink, folds) = np.count_nonzero(tissue.mask), (covers or find_covers(rgb, tissue)).values()
     found = [
-        _below("small-tissue", tissue.area_mm2, settings.small_tissue_mm2, "mm2 of tissue; shares are uncertain."),
-        _above("dark-scan", _lightest(rgb), settings.max_lightest, "OD at the lightest; a dark scan hides glass and pale fibres."),
-        _below("faded", float(np.median(od[tissue.mask].mean(axis=1))), settings.min_density, "OD in the middle; stain is faint."),
-        _below("unusual-stain", colours.he, settings.usual_he_share, "of the colour is that of H&E; check the stain."),
-        _above("unusual-stain", colours.spread, settings.max_hue_spread, "degrees of hue, more than two dyes give; check the stain."),
+        below("small-tissue", tissue.area_mm2, settings.small_tissue_mm2, "mm2 of tissue; shares are uncertain."),
+        above("dark-scan", _lightest(rgb), settings.max_lightest, "OD at the lightest; a dark scan hides glass and pale fibres."),
+        below("faded", float(np.median(od[tissue.mask].mean(axis=1))), settings.min_density, "OD in the middle; stain is faint."),
+        below("unusual-stain", colours.he, settings.usual_he_share, "of the colour is that of H&E; check the stain."),
+        above("unusual-stain", colours.spread, settings.max_hue_spread, "degrees of hue, more than two dyes give; check the stain."),
         _placed(
-            _above("pen", np.count_nonzero(ink) / area, settings.max_pen_share, "of the tissue's area is inked; remove pen marks."),
+            above("pen", np.count_nonzero(ink) / area, settings.max_pen_share, "of the tissue's area is inked; remove pen marks."),
             ink,
             tissue.grid,
         ),
         _placed(
-            _above("folds", np.count_nonzero(folds) / area, settings.max_fold_share, "of the tissue is folded or far too dense."),
+            above("folds", np.count_nonzero(folds) / area, settings.max_fold_share, "of the tissue is folded or far too dense."),
             folds,
             tissue.grid,
         ),
@@ -276,7 +217,7 @@ def _lightest(rgb: np.ndarray) -> float:
 def _blur(close_ups: Sequence[tuple[np.ndarray, PixelGrid]], least: float) -> Flag | None:
     """A flag if the middle field is blurred, with those that are; fields alone out of focus are not reported."""
     sharp = [(sharpness(field), grid) for field, grid in close_ups]
-    flag = _below("blur", float(np.median([value for value, _ in sharp])), least, "sharpness; the section is out of focus.")
+    flag = below("blur", float(np.median([value for value, _ in sharp])), least, "sharpness; the section is out of focus.")
     blurred = sorted((value, _box(grid, ((0, grid.shape[0]), (0, grid.shape[1])))) for value, grid in sharp if value < least)
     return flag and replace(flag, boxes_um=tuple(box for _, box in blurred[:MOST_BOXES]))
 
@@ -328,11 +269,3 @@ def _opened(mask: np.ndarray, radius_um: float, tissue: Tissue) -> np.ndarray:
     size = 2 * round(radius_um / tissue.grid.um_per_px) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, disc) > 0
-
-
-def _below(code: str, value: float, threshold: float, text: str) -> Flag | None:
-    return Flag(code, value, threshold, f"{value:.3g} (at least {threshold:g}) {text}") if value < threshold else None
-
-
-def _above(code: str, value: float, threshold: float, text: str) -> Flag | None:
-    return Flag(code, value, threshold, f"{value:.3g} (at most {threshold:g}) {text}") if value > threshold else None

@@ -20,7 +20,7 @@ from biopsy_analyzer.score import score
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.slide import open_slide
 from biopsy_analyzer.tables import CLUSTERS, typed
-from biopsy_analyzer.tissue.quality import Flag
+from biopsy_analyzer.tissue.flags import Flag
 from made_tables import make_fibres, make_nuclei
 from sections import FIBRE_UM, UM_PER_PX, paint, save
 

@@ -1,0 +1,81 @@
+"""Faults of a section: how they are told, and those that its tables show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from biopsy_analyzer.settings import TissueSettings
+
+MIN_SIZED = 20  # fibres; fewer say nothing of the pixel size. Prior.
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One fault of a section: what was measured, and the value beyond which it is reported.
+
+    boxes_um  where it lies, if it lies anywhere: the largest places, each (top, left, bottom, right) in um
+    """
+
+    code: str
+    value: float
+    threshold: float
+    message: str
+    boxes_um: tuple[tuple[float, float, float, float], ...] = ()
+
+
+def below(code: str, value: float, threshold: float, text: str) -> Flag | None:
+    """A flag if `value` is below `threshold`; its message begins with the value."""
+    return Flag(code, value, threshold, f"{value:.3g} (at least {threshold:g}) {text}") if value < threshold else None
+
+
+def above(code: str, value: float, threshold: float, text: str) -> Flag | None:
+    """A flag if `value` is above `threshold`; its message begins with the value."""
+    return Flag(code, value, threshold, f"{value:.3g} (at most {threshold:g}) {text}") if value > threshold else None
+
+
+def size_flags(min_feret_um: np.ndarray, cut: int, settings: TissueSettings) -> list[Flag]:
+    """A flag if the median least diameter of whole fibres (n,) is implausible, or many of all were too long; fewer than 20 tell nothing.
+
+    cut  pieces that fibres longer than a block's margin were cut into: they run along the section, or the pixel size is far too large
+    """
+    if len(min_feret_um) < MIN_SIZED:
+        return []
+    advice = "pieces of fibres too long for a cross-section, for each whole fibre; cut lengthwise, or is the pixel size wrong?"
+    if too_long := above("long-fibres", cut / len(min_feret_um), settings.max_cut_share, advice):
+        return [too_long]
+    median, advice = float(np.median(min_feret_um)), "um is the fibres' median least diameter; is the pixel size right?"
+    flags = below("fibre-size", median, settings.min_fibre_um, advice), above("fibre-size", median, settings.max_fibre_um, advice)
+    return [flag for flag in flags if flag]
+
+
+def reference_flags(fibres: pd.DataFrame, nuclei: pd.DataFrame, settings: TissueSettings) -> list[Flag]:
+    """A flag if many of the whole fibres called normal show no nucleus of their own: then dead fibres may be what is ordinary here.
+
+    fibres  `fibre_id`, `state`, `touches_border`, `nuclei_count` (NaN: not assessed); fewer than 20 such fibres tell nothing
+    nuclei  `fibre_id`, `type`: myonuclei and internal ones are a fibre's own, cells that lie on it are not
+    """
+    ordinary = fibres[(fibres["state"] == "normal") & ~fibres["touches_border"] & fibres["nuclei_count"].notna()]
+    if len(ordinary) < MIN_SIZED:
+        return []
+    others = nuclei.loc[~nuclei["type"].isin(("myonucleus", "internal")), "fibre_id"].value_counts()
+    own = ordinary["nuclei_count"].to_numpy() - others.reindex(ordinary["fibre_id"], fill_value=0).to_numpy()
+    bare = float((own <= 0).mean())
+    text = "of the fibres called normal show no nucleus of their own; if they are dead, they were taken for the ordinary ones."
+    flag = above("reference-doubtful", bare, settings.max_bare_share, text)
+    return [flag] if flag else []
+
+
+def cell_flags(nuclei: pd.DataFrame, counted: np.ndarray, settings: TissueSettings) -> list[Flag]:
+    """A flag if many of the cells that count as inflammation are hardly told from others: then their number, or their kind, may be wrong.
+
+    nuclei  `probability`;  counted bool (n,): interstitial lymphocytes and macrophages; fewer than 20 tell nothing
+    """
+    if np.count_nonzero(counted) < MIN_SIZED:
+        return []
+    unsure = float((nuclei["probability"].to_numpy()[counted] < settings.unsure_cell).mean())
+    text = f"of the inflammatory cells are called with a probability below {settings.unsure_cell:g}; cell kinds are doubtful."
+    flag = above("cells-doubtful", unsure, settings.max_unsure_cells, text)
+    return [flag] if flag else []

@@ -1,0 +1,50 @@
+"""Faults that the tables of a section show."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from biopsy_analyzer.settings import TissueSettings
+from biopsy_analyzer.tissue.flags import cell_flags, reference_flags, size_flags
+
+SETTINGS = TissueSettings()
+
+
+def test_cells_of_doubtful_kind_are_flagged() -> None:
+    nuclei = pd.DataFrame({"probability": np.repeat([0.5, 0.59, 0.6, 0.9], [5, 6, 5, 24])})
+    every = np.ones(40, bool)
+    (flag,) = cell_flags(nuclei, every, SETTINGS)
+    assert (flag.code, flag.value, flag.threshold) == ("cells-doubtful", pytest.approx(11 / 40), 0.25)
+    assert cell_flags(nuclei, np.arange(40) > 0, SETTINGS)[0].value == pytest.approx(10 / 39)
+    assert cell_flags(nuclei, np.arange(40) > 4, SETTINGS) == []
+    assert cell_flags(nuclei, np.arange(40) < 19, SETTINGS) == []  # too few
+
+
+def test_ordinary_fibres_without_nuclei_make_the_reference_doubtful() -> None:
+    fibres = pd.DataFrame({"fibre_id": np.arange(1, 31), "state": "normal", "touches_border": False, "nuclei_count": 1.0})
+    types = np.repeat(["macrophage", "myonucleus", "internal"], [12, 9, 9])  # twelve have nothing but a cell that lies on them
+    nuclei = pd.DataFrame({"fibre_id": np.arange(1, 31), "type": types})
+    assert reference_flags(fibres, nuclei, SETTINGS) == []  # 0.4, not above
+    assert reference_flags(fibres[:19], nuclei, SETTINGS) == []  # too few
+    (flag,) = reference_flags(fibres[:29], nuclei, SETTINGS)
+    assert (flag.code, flag.value) == ("reference-doubtful", pytest.approx(12 / 29))
+    assert reference_flags(fibres[:29].assign(nuclei_count=np.nan), nuclei, SETTINGS) == []
+    assert reference_flags(fibres[:29].assign(state="necrotic"), nuclei, SETTINGS) == []
+    assert reference_flags(fibres.assign(nuclei_count=0.0), nuclei[:0], SETTINGS)[0].value == 1
+
+
+@pytest.mark.fault(9)
+def test_implausible_fibre_sizes_are_flagged() -> None:
+    human = np.full(30, 55.0)
+    assert size_flags(human, 1, SETTINGS) == size_flags(human[:5] * 9, 9, SETTINGS) == []
+    for wrong in (0.2, 2.0):  # as a pixel size wrong by that factor gives
+        (flag,) = size_flags(human * wrong, 0, SETTINGS)
+        assert (flag.code, flag.value) == ("fibre-size", pytest.approx(55 * wrong))
+        assert "is the pixel size right?" in flag.message
+
+
+@pytest.mark.fault(9)
+def test_fibres_too_long_for_a_cross_section_are_flagged() -> None:
+    (flag,) = size_flags(np.full(30, 55.0), 3, SETTINGS)
+    assert (flag.code, flag.value, flag.threshold) == ("long-fibres", pytest.approx(0.1), 0.05)
+    assert size_flags(np.full(19, 55.0), 9, SETTINGS) == []  # too few
