@@ -86,8 +86,9 @@ shortened ones. On 22 November 2026, on two busy cores: 50 kills, 2 outputs fini
 in a byte; 1000 mutants, none ended otherwise than as a result (191, all for review), a refused result (1) or one of our errors (808).
 `MUTANTS_PER_FORMAT=100 pytest tests/slide -k mutants` (100 mutants of each format, read alone) passed too, in 7 min.
 Faults are produced, not acted: a full disk is a small file system that is made larger in steps, so that one write after another is the
-first without room (limits on file sizes stand for it only where mounts are not allowed); memory runs out by a limit on the process, or on the GPU
-where there is one. Without a GPU (there is none where these figures were made) the way from CUDA to the CPU is walked with a stand-in for the device.
+first without room (limits on file sizes stand for it only where mounts are not allowed); memory runs out by a limit on the process, or
+on the GPU where there is one. Without a GPU (none was there when these tests were written) the way from CUDA to the CPU is walked with a
+stand-in for the device.
 Changed bytes in a tile, which decoders do not notice, only show in the slide's SHA-256: give it in the manifest.
 
 | # | fault | what happens | exit | tests |

@@ -126,6 +126,11 @@ def test_items_get_what_suits_them() -> None:
     json.dumps(as_json([grades, percent, pattern]), allow_nan=False)
 
 
+def test_an_item_without_a_common_slide_says_no_more() -> None:
+    found = agreement(ratings(a={"x": [1, 2], "y": [1, None]}, b={"x": [1, 2], "y": [None, 1]}))
+    assert agreement_text(found).splitlines()[-1] == "y: 0 slides, 2 raters (a, b), 2 left out, not rated by all"
+
+
 def test_three_raters_are_three_pairs() -> None:
     (found,) = agreement(ratings(a={"x": [1, 2, 3]}, b={"x": [1, 2, 4]}, c={"x": [2, 2, 3]}))
     assert [pair.raters for pair in found.pairs] == [("a", "b"), ("a", "c"), ("b", "c")]
@@ -136,6 +141,7 @@ def test_three_raters_are_three_pairs() -> None:
     [
         (ratings(a={"x": [1, 2]}), "one rater only"),
         (ratings(a={"x": [1]}, b={"y": [1]}), "no item was rated by two raters"),
+        (ratings(a={"x": [1, None]}, b={"x": [None, 1]}), r"no slide was rated by all raters of an item \(a s0; b s1, \.\.\.\)"),
         (pd.concat([ratings(a={"x": [1]}), ratings(a={"x": [2]}, b={"x": [1]})]), "a rates x of s0 twice"),
         (ratings(a={"x": [1, 2]}, b={"x": [1, "about 2"]}), "b rates x of s1 'about 2', other ratings of it are numbers"),
         (ratings(a={"x": [1, 2]}, b={"x": [1, "nan"]}), "b rates x of s1 'nan', other ratings"),

@@ -83,7 +83,8 @@ def agreement(ratings: pd.DataFrame) -> list[ItemAgreement]:
     """Agreement on every item, in the order of their names; ratings: COLUMNS, all text.
 
     Numbers get ICC(2,1) and Bland-Altman, grades (whole numbers, few values) a quadratically weighted kappa too, words a kappa.
-    Only slides that all raters of an item rated count. UsageError for fewer than two raters, or no item that two of them rated.
+    Only slides that all raters of an item rated count. UsageError for fewer than two raters, no item that two of them rated, or no slide
+    that all raters of an item rated.
     """
     ratings = _once(ratings, "the ratings together")
     raters = ratings["rater"].unique()
@@ -92,6 +93,9 @@ def agreement(ratings: pd.DataFrame) -> list[ItemAgreement]:
     found = [_item(item, part) for item, part in ratings.groupby("item") if part["rater"].nunique() > 1]
     if not found:
         raise UsageError(f"no item was rated by two raters; {', '.join(raters)} rate {', '.join(sorted(ratings['item'].unique()))}")
+    if not any(item.slides for item in found):
+        of_each = (f"{name} {', '.join(sorted(part['slide_id'].unique())[:3])}" for name, part in ratings.groupby("rater"))
+        raise UsageError(f"no slide was rated by all raters of an item ({'; '.join(of_each)}, ...); wanted are the same slide_ids in all")
     return found
 
 
@@ -213,6 +217,8 @@ def agreement_text(found: list[ItemAgreement]) -> str:
     for item in found:
         left_out = f", {item.left_out} left out, not rated by all" if item.left_out else ""
         lines.append(f"{item.item}: {item.slides} slides, {len(item.raters)} raters ({', '.join(item.raters)}){left_out}")
+        if not item.slides:
+            continue
         if item.icc21 is not None:
             beside = f"trained experts, overall scale: {HUMAN_BAR}" if item.slides >= FEW_SLIDES else "so few slides tell little"
             lines.append(f"  ICC(2,1)  {_shown(item.icc21)}   {beside}")

@@ -104,6 +104,28 @@ def test_two_windows_opened_after_a_torn_line_do_not_mix(folder, number):
     assert [line["fibres"] for line in Corrections.open(folder).edits] == [[1], [number], [5]]
 
 
+@pytest.mark.parametrize("torn", [False, True])
+def test_after_a_full_disk_the_edit_is_made_again(folder, torn):
+    """A limit on the file's size, lifted later: a part of the line was taken, and nobody has to open the result anew."""
+    resource = pytest.importorskip("resource")
+    corrections, path = Corrections.open(folder), folder / "corrections.jsonl"
+    corrections.set_state([1], "necrotic")
+    if torn:
+        with path.open("ab") as file:
+            file.write(b'{"n": 2')
+        corrections = Corrections.open(folder)
+    before, limits = path.read_bytes().removesuffix(b'{"n": 2'), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, limits[1]))
+    try:
+        with pytest.raises(OutputError, match="free space, then make it again"):
+            corrections.set_state([2], "necrotic")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    corrections.set_state([2], "necrotic")
+    assert [line["fibres"] for line in Corrections.open(folder).edits] == [[1], [2]]
+
+
 def test_what_cannot_be_saved_is_not_done(folder):
     """A folder where the journal should lie: nothing can be appended."""
     corrections = Corrections.open(folder)

@@ -19,7 +19,7 @@ from biopsy_analyzer.models import default_folder, load_models
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.training import fine_tune as tuning
 from biopsy_analyzer.training.export import folded
-from biopsy_analyzer.training.lessons import outline_patches, read_calls
+from biopsy_analyzer.training.lessons import distinct, outline_patches, read_calls
 from biopsy_analyzer.training.truth import draw_truth
 from painted_result import analyse_painted, centre, fibre_at
 
@@ -32,6 +32,20 @@ def analysed(tmp_path_factory):
 @pytest.fixture
 def folder(analysed, tmp_path):
     return Path(shutil.copytree(analysed[1], tmp_path / "section"))
+
+
+def test_copies_of_a_corrected_result_count_once(folder, tmp_path):
+    """By what was corrected: a copy, a copy of an earlier day, and the same correction of another reader, which is none."""
+    other = Path(shutil.copytree(folder, tmp_path / "other"))
+    Corrections.open(folder, who="a").set_state([1], "necrotic")
+    Corrections.open(other, who="b").set_state([1], "necrotic")
+    early = Path(shutil.copytree(folder, tmp_path / "early"))
+    Corrections.open(folder, who="a").set_state([2], "necrotic")
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    drawn = tmp_path / "a.geojson"
+    drawn.write_text("{}")
+    assert distinct([early, folder, copy, other, drawn, drawn]) == ([folder, other, drawn], [early, copy, drawn])
+    assert distinct([tmp_path / "nowhere", tmp_path / "elsewhere"]) == ([tmp_path / "nowhere", tmp_path / "elsewhere"], [])
 
 
 def test_calls_of_a_reader_become_a_model_with_its_own_card(folder, tmp_path):

@@ -6,12 +6,14 @@ at most the last line, and a line that is not whole was never confirmed to the r
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pandas as pd
 
@@ -101,25 +103,23 @@ class Journal:
         new = self._size == 0
         content = b"".join(_line(part) for part in ([self._head, line] if new else [line]))
         try:
-            with self.path.open("r+b" if self.torn else "a+b") as file:
+            with self.path.open("r+b" if self.torn else "a+b", buffering=0) as file:
                 self._check_nobody_wrote(file)
-                if self.torn:
-                    file.truncate(self._size)
-                    file.seek(self._size)
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+                file.truncate(self._size)
+                self._tail = b""
+                file.seek(self._size)
+                _write_whole(file, content)
             if new:
                 _sync_folder(self.path.parent)
         except OSError as error:
             raise OutputError(f"{self.path}: the correction can't be saved ({error.strerror}); free space, then make it again") from error
-        self._size, self._tail = self._size + len(content), b""
+        self._size += len(content)
         self.lines.append(line)
 
-    def _check_nobody_wrote(self, file: BinaryIO) -> None:
+    def _check_nobody_wrote(self, file: FileIO) -> None:
         size, known = file.seek(0, os.SEEK_END), self._size + len(self._tail)
         file.seek(self._size)
-        if size != known or file.read() != self._tail:  # a line of another window may be as long as the torn one it replaced
+        if size != known or file.readall() != self._tail:  # a line of another window may be as long as the torn one it replaced
             raise OutputError(
                 f"{self.path}: is not as it was read ({known} bytes then, {size} now): another window corrects this result. "
                 "Close one, open it again"
@@ -129,6 +129,18 @@ class Journal:
     def sha256(self) -> str:
         """Of the file's bytes; of nothing before the first edit."""
         return hashlib.sha256(self.path.read_bytes() if self.path.exists() else b"").hexdigest()
+
+
+def _write_whole(file: FileIO, content: bytes) -> None:
+    """Write `content`, on the disk when this returns; OSError where it has no room, and the file is as long as before, for another try."""
+    before = file.tell()
+    try:
+        if file.write(content) != len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(file.fileno())
+    except OSError:
+        file.truncate(before)
+        raise
 
 
 def _line(content: dict[str, Any]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,15 +33,28 @@ OUTLINE_EDITS = ("split", "merge", "redraw", "draw", "delete")
 
 
 def distinct(sources: list[Path]) -> tuple[list[Path], list[Path]]:
-    """The sources, each once under the first path that was given for it, and the further ones: a copy would be judged by itself."""
-    once: dict[Path, Path] = {}
-    repeated = []
-    for source in sources:
-        if source.resolve() in once:
-            repeated.append(source)
-        else:
-            once[source.resolve()] = source
-    return list(once.values()), repeated
+    """The sources, each once however often it was given or copied, and the further ones: a copy would be judged by itself.
+
+    Told by what was corrected, not by the place; of a result and its copy of an earlier day, whose journal is shorter, the longer counts.
+    """
+    contents = [_corrected(source) for source in sources]
+
+    def is_copy(one: int) -> bool:
+        held = (k for k, other in enumerate(contents) if k != one and other.startswith(contents[one]))
+        return any(k < one or contents[k] != contents[one] for k in held)
+
+    copies = [is_copy(k) for k in range(len(sources))]
+    kept = [source for source, copy in zip(sources, copies, strict=True) if not copy]
+    return kept, [source for source, copy in zip(sources, copies, strict=True) if copy]
+
+
+def _corrected(source: Path) -> bytes:
+    """The bytes of an annotation, or of a result's journal; what can't be read is told by its place."""
+    try:
+        content = (source / NAME if source.is_dir() else source).read_bytes()
+    except OSError:
+        content = b""
+    return content or os.fsencode(source.resolve())
 
 
 def check_sources(sources: list[Path], images: Path | None) -> None:
