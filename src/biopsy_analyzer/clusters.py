@@ -7,20 +7,20 @@ are members (they and those around it are one reaction), but they never count to
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from biopsy_analyzer.classify.features import INSIDE_UM
 from biopsy_analyzer.grid import PixelGrid
-from biopsy_analyzer.segment.stored_labels import StoredLabels
+from biopsy_analyzer.near import linked, pairs_within
 from biopsy_analyzer.settings import ClusterSettings
 from biopsy_analyzer.tables import CLUSTERS, NECROTIC_STATES, empty, typed
+
+if TYPE_CHECKING:
+    from biopsy_analyzer.segment.stored_labels import StoredLabels
 
 _WINDOW_UM = 1500.0  # edge of the squares whose fibres are looked at together
 
@@ -76,6 +76,8 @@ def distance_to_necrosis(nuclei: pd.DataFrame, fibres: pd.DataFrame, border: Bor
     points, _ = border
     if not len(nuclei) or not len(points):
         return np.full(len(nuclei), np.nan)
+    from scipy.spatial import cKDTree  # scores need this module, and no tree
+
     distance, _ = cKDTree(points).query(nuclei[["y_um", "x_um"]].to_numpy())
     return np.where(inside_necrosis(nuclei, fibres), 0.0, distance)
 
@@ -93,7 +95,7 @@ def find_clusters(nuclei: pd.DataFrame, fibres: pd.DataFrame, border: Border, se
     cells = nuclei.iloc[member].reset_index(drop=True)
     inside = inside_necrosis(cells, fibres)
     touched = _touched(cells, inside, *border, settings.at_necrosis_um)
-    group = _linked(cells[["y_um", "x_um"]].to_numpy(), settings.reach_um)
+    group = linked(pairs_within(cells[["y_um", "x_um"]].to_numpy(), settings.reach_um), len(cells))
     at_necrosis = np.bincount(group, weights=[bool(ids) for ids in touched])
     enough = (np.bincount(group, weights=~inside) >= settings.min_cells) | (at_necrosis >= settings.min_cells_at_necrosis)
     found = np.flatnonzero(enough)
@@ -111,17 +113,13 @@ def find_clusters(nuclei: pd.DataFrame, fibres: pd.DataFrame, border: Border, se
     return typed(table, CLUSTERS), cluster_of
 
 
-def _linked(positions: np.ndarray, reach_um: float) -> np.ndarray:
-    pairs = cKDTree(positions).query_pairs(reach_um, output_type="ndarray")
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(positions), len(positions)))
-    return np.asarray(connected_components(graph, directed=False)[1])
-
-
 def _touched(cells: pd.DataFrame, inside: np.ndarray, border: np.ndarray, border_fibre: np.ndarray, reach_um: float) -> list[set[int]]:
     """For each cell the necrotic fibres that it lies in or within reach of."""
     own = cells["fibre_id"].to_numpy()
     touched: list[set[int]] = [{int(i)} if within else set() for i, within in zip(own, inside, strict=True)]
     if len(border):
+        from scipy.spatial import cKDTree
+
         near = cKDTree(border).query_ball_point(cells[["y_um", "x_um"]].to_numpy(), reach_um)
         for fibres, found in zip(touched, near, strict=True):
             fibres.update(int(i) for i in np.unique(border_fibre[found]))

@@ -52,7 +52,8 @@ def score_again(saved: Saved, settings: Settings | None = None, compared_with: d
     used = own if settings is None else _combined(own, settings)
     if saved.document["status"] == "refused":
         return Rescored(saved.document, saved, ())
-    old, new = (_score(saved, one) for one in (own, used))
+    old = _score(saved, own)
+    new = old if used == own else _score(saved, used)
     notes = [warning for warning in saved.document["warnings"] if warning not in old.warnings]
     scores = {name: getattr(new, name) for name in TOLD}
     document = ScoresDocument.model_validate(

@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 
 from biopsy_analyzer.errors import OlderResult, ResultError
 from biopsy_analyzer.report.checked import REMEDY, check_document, check_reference, checked_table
-from biopsy_analyzer.report.schema import present_document
 from biopsy_analyzer.report.scores_json import SCHEMA_VERSION
 from biopsy_analyzer.tables import CLUSTERS, FIBRES, NUCLEI
 
@@ -67,6 +66,8 @@ def read_document(folder: Path) -> dict[str, Any]:
         raise ResultError(f"{path}: no schema_version; wanted the scores.json of an analysis. Run analyze again")
     with _named(path):
         if document["schema_version"] != SCHEMA_VERSION:
+            from biopsy_analyzer.report.schema import present_document  # loads a validator that today's version does not need
+
             return present_document(document)
         check_document(content)
         return document
