@@ -17,7 +17,7 @@ from biopsy_analyzer.score import Doubts, judge, unassessed
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.slide import Slide
 from biopsy_analyzer.tables import FIBRES, NUCLEI, typed
-from biopsy_analyzer.tissue.flags import size_flags
+from biopsy_analyzer.tissue.flags import nucleus_size_flags, size_flags
 from biopsy_analyzer.tissue.mask import Tissue, find_tissue, to_glass_um, within, without
 from biopsy_analyzer.tissue.quality import assess, cover_flags, damage_flags
 from biopsy_analyzer.walk import Progress, cut_notes, find_section
@@ -75,6 +75,7 @@ def analyze_slide(
     warnings = dict.fromkeys((*scores.warnings, *notes))  # each once: a note may come with every tile
     flags += damage_flags(slide) + cover_flags(fibres, tissue, area_mm2, settings.score.min_cover)
     flags += size_flags(fibres["min_feret_um"][~fibres["touches_border"]].to_numpy(), found_fibres.cut, settings.tissue)
+    flags += nucleus_size_flags(nuclei["area_um2"].to_numpy(), settings.tissue)
     flags += doubts.flags
     crops = cut_crops(slide, fibres, nuclei, clusters, scores.evidence)
     step("measure", 1, 1)

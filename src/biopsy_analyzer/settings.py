@@ -42,6 +42,14 @@ class TissueSettings(_Group):
         14.0, ge=0, le=1000, description="um; median least diameter below it is reported. Adults 30-80, mice 20-50. Prior."
     )
     max_fibre_um: float = Field(100.0, gt=0, le=1000, description="um; median least diameter above it is reported. Prior.")
+    min_median_nucleus_um2: float = Field(
+        9.0,
+        ge=0,
+        description="um2; median nucleus area below it is reported. Two mouse laboratories 12-15, at half the pixel size 7. Prior.",
+    )
+    max_median_nucleus_um2: float = Field(
+        60.0, gt=0, description="um2; median nucleus area above it is reported. Drawn sections 31-39, a disc of 9 um is 64. Prior."
+    )
     max_cut_share: float = Field(
         0.05, ge=0, le=1, description="Pieces of fibres cut between blocks, over all fibres; more is reported. Cross-sections 0. Prior."
     )

@@ -119,6 +119,20 @@ def test_a_pixel_size_that_is_wrong_by_four_is_doubted(tmp_path: Path) -> None:
     assert (result.status, "is the pixel size right?" in flag.message) == ("review", True)
 
 
+@pytest.mark.fault(9)
+def test_a_pixel_size_that_is_wrong_by_two_shows_in_the_nuclei(tmp_path: Path) -> None:
+    """Fibres of 20 um are a child's, but nuclei of 3 um are nobody's."""
+    nuclei = [(62.0 + 48 * row, 80.0 + 48 * column, "muscle") for row in range(8) for column in range(9)]
+    path = save(paint(8, 9, {}, nuclei).rgb, tmp_path / "section.png")
+    codes = {}
+    for um_per_px in (0.25, 0.5):
+        with open_slide(path, um_per_px=um_per_px) as slide:
+            codes[um_per_px] = {flag.code: flag.value for flag in analyze_slide(slide, colour_models()).flags}
+    assert codes[0.25]["pixel-size-doubtful"] == pytest.approx(9 * np.pi / 4, rel=0.25)
+    assert not {"pixel-size-doubtful", "fibre-size"} & codes[0.5].keys()
+    assert "fibre-size" not in codes[0.25]
+
+
 @pytest.mark.fault(26)
 def test_a_network_that_gives_nan_fails_its_slides(lab: Path) -> None:
     """Weights of NaN under a true SHA-256: nothing but the maps tells."""

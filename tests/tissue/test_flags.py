@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from biopsy_analyzer.settings import TissueSettings
-from biopsy_analyzer.tissue.flags import cell_flags, reference_flags, size_flags
+from biopsy_analyzer.tissue.flags import cell_flags, nucleus_size_flags, reference_flags, size_flags
 
 SETTINGS = TissueSettings()
 
@@ -48,3 +48,14 @@ def test_fibres_too_long_for_a_cross_section_are_flagged() -> None:
     (flag,) = size_flags(np.full(30, 55.0), 3, SETTINGS)
     assert (flag.code, flag.value, flag.threshold) == ("long-fibres", pytest.approx(0.1), 0.05)
     assert size_flags(np.full(19, 55.0), 9, SETTINGS) == []  # too few
+
+
+@pytest.mark.fault(9)
+def test_nuclei_of_implausible_size_make_the_pixel_size_doubtful() -> None:
+    nuclei = np.array([4.0, 14.0, 30.0] * 20)  # um2, of a mouse: 14 in the middle
+    assert nucleus_size_flags(nuclei, SETTINGS) == nucleus_size_flags(nuclei * 2.5, SETTINGS) == []  # and of a human
+    assert nucleus_size_flags(nuclei[:49] / 4, SETTINGS) == []  # too few
+    for wrong, threshold in ((0.5, 9), (2.5, 60)):
+        (flag,) = nucleus_size_flags(nuclei * wrong**2, SETTINGS)
+        assert (flag.code, flag.value, flag.threshold) == ("pixel-size-doubtful", pytest.approx(14 * wrong**2), threshold)
+        assert "is the pixel size right? Give the true one with --mpp" in flag.message

@@ -9,7 +9,7 @@ import pandas as pd
 
 from biopsy_analyzer.settings import TissueSettings
 
-MIN_SIZED = 20  # fibres; fewer say nothing of the pixel size. Prior.
+MIN_SIZED, MIN_NUCLEI = 20, 50  # fibres, nuclei; fewer say nothing of the pixel size. Prior.
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,20 @@ def size_flags(min_feret_um: np.ndarray, cut: int, settings: TissueSettings) -> 
         return [too_long]
     median, advice = float(np.median(min_feret_um)), "um is the fibres' median least diameter; is the pixel size right?"
     flags = below("fibre-size", median, settings.min_fibre_um, advice), above("fibre-size", median, settings.max_fibre_um, advice)
+    return [flag for flag in flags if flag]
+
+
+def nucleus_size_flags(area_um2: np.ndarray, settings: TissueSettings) -> list[Flag]:
+    """A flag if the nuclei's median area is not that of nuclei: then the pixel size is wrong. area_um2 (n,); fewer than 50 tell nothing.
+
+    Nuclei are the better ruler: fibres are 20 to 100 um wide in health and disease, so a pixel size wrong by two hides among them. A
+    mouse's section taken for twice its size still has the nuclei of a human one.
+    """
+    if len(area_um2) < MIN_NUCLEI:
+        return []
+    median, advice = float(np.median(area_um2)), "um2 is the nuclei's median area; is the pixel size right? Give the true one with --mpp."
+    low, high = settings.min_median_nucleus_um2, settings.max_median_nucleus_um2
+    flags = below("pixel-size-doubtful", median, low, advice), above("pixel-size-doubtful", median, high, advice)
     return [flag for flag in flags if flag]
 
 
