@@ -34,7 +34,7 @@ DRAWN = "drawn by this project, MIT"
 REAL_SOURCES = {
     "fibres": (
         "mdx_fields/field_01: WeiChenChu/central-nuclei-muscle-analyzer, MIT; outlines and states corrected by eye (annotations/)",
-        "toxin_injury, four windows: RyuAmakaze/MyoRegenTrack (Yamaoka, Sci Rep 2024;14:27044), Apache-2.0; outlines, no states",
+        "toxin_injury, fourteen windows: RyuAmakaze/MyoRegenTrack (Yamaoka, Sci Rep 2024;14:27044), Apache-2.0; outlines, no states",
         "lymphocyte_sheets, left half: instanseg/instanseg, Apache-2.0; no fibre in it",
     ),
     "nuclei": (
@@ -45,11 +45,13 @@ REAL_SOURCES = {
 """What the real images are and whose, for the cards."""
 
 BANKS: dict[str, tuple[Focus | None, float]] = {
-    "drawn": (None, 0.4),
-    "infiltrated": ("infiltrate", 0.12),
-    "damaged": ("damage", 0.14),
-    "torn": ("tear", 0.14),
-    "vessels": ("vessels", 0.1),
+    "drawn": (None, 0.31),
+    "infiltrated": ("infiltrate", 0.07),
+    "damaged": ("damage", 0.11),
+    "torn": ("tear", 0.08),
+    "vessels": ("vessels", 0.06),
+    "invaded": ("invaded", 0.16),
+    "wrecked": ("wrecks", 0.07),
 }
 """The drawn banks: what they show, and the share of all samples that each gives; real images get the rest."""
 
@@ -92,7 +94,8 @@ def train_network(
 def prepare_banks(folder: Path, kind: str, *, patches: int, seed: int, workers: int, real: Real | None) -> dict[Path, float]:
     """The banks that a network learns from, and the share of its samples that each gives.
 
-    A tenth of the patches each holds a dense infiltrate, packed and damaged fibres, cracks, or vessels: what is read worst otherwise.
+    A tenth of the patches each holds one of what is read worst otherwise: dense infiltrate, packed and damaged fibres, cracks, vessels,
+    fibres that cells eat up, or wrecks that touch.
     `real` adds a further share: outlined muscle for the fibres, the Data Science Bowl's and those outlined in muscle for the nuclei.
     """
     some = max(2, patches // 10)
