@@ -68,8 +68,8 @@ def _slivers(runs: Runs, radius_px: float) -> np.ndarray:
     if not doubtful.any():
         return doubtful
     # most are wide where their centre lies; the others, looked at as a whole, side by side
-    sheet = Sheet(runs.boxes()[doubtful])
-    labels = sheet.take(runs.image())
+    image = runs.image()
+    labels = Sheet(image, np.flatnonzero(doubtful) + 1, runs.boxes()[doubtful]).take(image)
     inside = np.flatnonzero(labels)
     deep = inside[_distance_inside(labels).ravel()[inside] >= radius_px]
     return doubtful & (np.bincount(labels.ravel()[deep], minlength=runs.n + 1)[1:] == 0)

@@ -39,9 +39,10 @@ def split(foreground: np.ndarray, depth: np.ndarray, *, smoothing_px: float, see
     if not crowded.any():
         return runs.image(owner[basin])
     # most of the foreground holds one seed and is done: the rest is flooded and joined by itself
-    sheet = Sheet(runs.with_labels(np.where(crowded, np.cumsum(crowded), 0)[basin]).boxes())
-    there, deep = sheet.take(runs.image(crowded[basin])), sheet.take(depth)
-    flooded = _flood(there, deep, np.where(there, seed_of.take(sheet.take(pieces)), 0), min(LEVEL, seed))
+    boxes = runs.with_labels(np.where(crowded, np.cumsum(crowded), 0)[basin]).boxes()
+    sheet = Sheet(basins, np.flatnonzero(crowded), boxes)
+    deep = sheet.take(depth)
+    flooded = _flood(sheet.take(foreground), deep, seed_of.take(sheet.take(pieces)), min(LEVEL, seed))
     number = _joined(flooded, deep, join, len(at))
     labels = runs.image(number[owner[basin]])
     sheet.put(number.take(flooded), labels)
@@ -90,11 +91,10 @@ def _flood(foreground: np.ndarray, depth: np.ndarray, seeds: np.ndarray, level: 
         return labels
     # with a rim of 1 px, through which the labels flow in
     rim = (cv2.dilate(open_pixels.view(np.uint8), np.ones((3, 3), np.uint8)) > 0) & foreground
-    runs = Runs(rim)
-    sheet = Sheet(runs.with_labels(_regions(rim).ravel()[runs.start]).boxes())
-    there = sheet.take(rim)
-    flooded = watershed(-sheet.take(depth), np.where(there, sheet.take(labels), 0), mask=there)
-    sheet.put(flooded.astype(np.int32, copy=False), labels)
+    runs, regions = Runs(rim), _regions(rim)
+    runs = runs.with_labels(regions.ravel()[runs.start])
+    sheet = Sheet(regions, np.arange(1, runs.n + 1), runs.boxes())
+    sheet.put(watershed(-sheet.take(depth), sheet.take(labels), mask=sheet.take(rim)), labels)
     return labels
 
 
