@@ -12,6 +12,7 @@ import pytest
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.training.annotations import (
     PATCH_PX,
+    Annotation,
     annotated_patches,
     dsb_patches,
     pack,
@@ -232,6 +233,23 @@ def test_shipped_files_are_valid(path: Path) -> None:
 
 def test_all_files_are_shipped() -> None:
     assert {path.stem for path in SHIPPED} >= HELD_OUT | {"mdx_field_01", "toxin_hyaline", "toxin_nerve"}
+
+
+def test_windows_for_training_keep_60_px_from_those_held_out_on_the_same_section() -> None:
+    toxin = [read_annotations(path) for path in SHIPPED if path.parent.name == "annotations" and path.stem.startswith("toxin_")]
+    corners = [(window.min(axis=0), window.max(axis=0), each.source) for each in toxin for window in annotated_windows(each)]
+    held_out = [(low, high) for low, high, source in corners if source.held_out]
+    assert len(held_out) == 2
+    for low, high, source in corners:
+        if source.held_out:
+            continue
+        assert not source.teach_states  # all of that section is necrotic: its stain would be learned as the state
+        for held_low, held_high in held_out:
+            assert max((held_low - high).max(), (low - held_high).max()) >= 60
+
+
+def annotated_windows(annotation: Annotation) -> list[np.ndarray]:
+    return [outline for name, outline in annotation.regions if name == "Region: annotated"]
 
 
 def crossings(outline: np.ndarray) -> int:
