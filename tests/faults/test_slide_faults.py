@@ -120,17 +120,17 @@ def test_a_pixel_size_that_is_wrong_by_four_is_doubted(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(9)
-def test_a_pixel_size_that_is_wrong_by_two_shows_in_the_nuclei(tmp_path: Path) -> None:
-    """Fibres of 20 um are a child's, but nuclei of 3 um are nobody's."""
+def test_a_pixel_size_that_is_wrong_by_half_shows_in_the_nuclei(tmp_path: Path) -> None:
+    """Fibres of 60 um are an adult's, but round nuclei of 9 um are nobody's."""
     nuclei = [(62.0 + 48 * row, 80.0 + 48 * column, "muscle") for row in range(8) for column in range(9)]
     path = save(paint(8, 9, {}, nuclei).rgb, tmp_path / "section.png")
     codes = {}
-    for um_per_px in (0.25, 0.5):
+    for um_per_px in (0.5, 0.75):
         with open_slide(path, um_per_px=um_per_px) as slide:
             codes[um_per_px] = {flag.code: flag.value for flag in analyze_slide(slide, colour_models()).flags}
-    assert codes[0.25]["pixel-size-doubtful"] == pytest.approx(9 * np.pi / 4, rel=0.25)
+    assert codes[0.75]["pixel-size-doubtful"] == pytest.approx(81 * np.pi / 4, rel=0.1)
     assert not {"pixel-size-doubtful", "fibre-size"} & codes[0.5].keys()
-    assert "fibre-size" not in codes[0.25]
+    assert "fibre-size" not in codes[0.75]
 
 
 @pytest.mark.fault(26)
