@@ -36,8 +36,9 @@ def test_a_folder_is_searched_through() -> None:
 
 
 def test_slides_of_many_files_count_once() -> None:
-    touch("in/a.mrxs", "in/a/Data0000.dat", "in/a/Slidedat.ini", "in/vms/b.vms", "in/vms/b.jpg", "in/vms/b_map2.jpg")
-    assert [str(path) for path in find_slides(Path("in"))] == ["in/a.mrxs", "in/vms/b.vms"]
+    touch("in/a.mrxs", "in/a/Data0000.dat", "in/a/Slidedat.ini", "in/vms/b.vms", "in/vms/b.jpg", "in/vms/b_map2.jpg", "in/vms/c.svs")
+    Path("in/vms/b.vms").write_text("[Virtual Microscope Specimen]\nImageFile=b.jpg\nMapFile=b_map2.jpg\n")
+    assert [str(path) for path in find_slides(Path("in"))] == ["in/a.mrxs", "in/vms/b.vms", "in/vms/c.svs"]  # and what lies beside it
 
 
 def test_files_globs_and_folders_in_the_order_given_each_file_once() -> None:

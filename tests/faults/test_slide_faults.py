@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -17,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 import biopsy_analyzer
 from biopsy_analyzer.pipeline import analyze_slide
 from biopsy_analyzer.slide import open_slide
-from sections import GLASS, colour_models, paint, save
+from sections import GLASS, NUCLEI, colour_models, paint, save
 from tiny_models import write_tiny_models
 
 TILE = {"tile": (64, 64), "photometric": "rgb", "compression": "zlib", "metadata": None}
@@ -121,14 +122,16 @@ def test_a_pixel_size_that_is_wrong_by_four_is_doubted(tmp_path: Path) -> None:
 
 @pytest.mark.fault(9)
 def test_a_pixel_size_that_is_wrong_by_half_shows_in_the_nuclei(tmp_path: Path) -> None:
-    """Fibres of 60 um are an adult's, but round nuclei of 9 um are nobody's."""
-    nuclei = [(62.0 + 48 * row, 80.0 + 48 * column, "muscle") for row in range(8) for column in range(9)]
-    path = save(paint(8, 9, {}, nuclei).rgb, tmp_path / "section.png")
+    """Fibres of 60 um are an adult's, but round nuclei of 12 um are nobody's."""
+    plan = paint(8, 9, {}, [])
+    for y, x, _ in plan.fibres:
+        cv2.circle(plan.rgb, (round(x / 0.5), round((y - 16) / 0.5)), 8, NUCLEI["muscle"].tolist(), -1)
+    path = save(plan.rgb, tmp_path / "section.png")
     codes = {}
     for um_per_px in (0.5, 0.75):
         with open_slide(path, um_per_px=um_per_px) as slide:
             codes[um_per_px] = {flag.code: flag.value for flag in analyze_slide(slide, colour_models()).flags}
-    assert codes[0.75]["pixel-size-doubtful"] == pytest.approx(81 * np.pi / 4, rel=0.1)
+    assert codes[0.75]["pixel-size-doubtful"] == pytest.approx(36 * np.pi, rel=0.1)
     assert not {"pixel-size-doubtful", "fibre-size"} & codes[0.5].keys()
     assert "fibre-size" not in codes[0.75]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from biopsy_analyzer.errors import BiopsyAnalyzerError
 from biopsy_analyzer.slide import SUFFIXES
+from biopsy_analyzer.slide.openslide_reader import named_files
 
 _WITH_LOOSE_PARTS = frozenset([".vms", ".vmu"])
 """Formats whose image files lie beside them under endings that a slide may have as well."""
@@ -22,12 +23,20 @@ def find_slides(folder: Path) -> list[Path]:
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         seen = [Path(place, name) for name in sorted(files) if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES]
-        index_files = [path for path in seen if path.suffix.lower() in _WITH_LOOSE_PARTS]
         instances = [path for path in seen if path.suffix.lower() == ".dcm"]
-        others = [path for path in seen if path not in instances]
-        found += index_files or others
+        parts = {part for path in seen if path.suffix.lower() in _WITH_LOOSE_PARTS for part in _named_in(path)}
+        others = [path for path in seen if path not in instances and path not in parts]
+        found += others
         found += [Path(place)] if len(series := _series(instances)) == 1 and not others else series
     return sorted(found)
+
+
+def _named_in(index: Path) -> list[Path]:
+    """The images that a VMS or VMU consists of, besides itself; none where it can't be read (it is named when it is refused)."""
+    try:
+        return named_files(index) if index.is_file() else []  # a pipe would be waited for
+    except OSError:
+        return []
 
 
 def _series(instances: list[Path]) -> list[Path]:

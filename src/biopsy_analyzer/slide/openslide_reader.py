@@ -242,6 +242,7 @@ def slide_files(path: Path, vendor: str) -> tuple[Path, ...]:
 
 def named_files(path: Path) -> list[Path]:
     """Files beside a VMS or VMU that it names, by name."""
-    text = path.read_bytes()[:65536].decode("latin-1")
+    with path.open("rb") as file:
+        text = file.read(65536).decode("latin-1")
     names = {line.partition("=")[2].strip() for line in text.splitlines() if "=" in line}
-    return sorted(file for name in names if name and Path(name).name == name and (file := path.parent / name).is_file())
+    return sorted(beside for name in names if name and Path(name).name == name and (beside := path.parent / name).is_file())
