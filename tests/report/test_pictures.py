@@ -8,7 +8,16 @@ import pytest
 
 from biopsy_analyzer.errors import ResultError, UsageError
 from biopsy_analyzer.grid import PixelGrid
-from biopsy_analyzer.report.pictures import SECTION_BYTES, compress, decode, read_pictures, shrink, take_pictures, write_pictures
+from biopsy_analyzer.report.pictures import (
+    SECTION_BYTES,
+    compress,
+    decode,
+    decode_small,
+    read_pictures,
+    shrink,
+    take_pictures,
+    write_pictures,
+)
 from biopsy_analyzer.report.result import Crop, Picture, Result
 from biopsy_analyzer.report.saved import read_saved
 from biopsy_analyzer.report.writing import write_result
@@ -38,6 +47,20 @@ def test_a_large_section_is_shrunk_in_place_and_noise_stays_small() -> None:
     assert small.grid == PixelGrid((500, 1400), 1.0, (10.0, 20.0))
     noise = np.random.default_rng(0).integers(0, 255, (1400, 1400, 3)).astype(np.uint8)
     assert len(compress(picture(1400, 1400, noise), [])[0].jpeg) < 1.6 * SECTION_BYTES, "the worst there is; no section is noise"
+
+
+@pytest.mark.parametrize("width", [90, 400, 700, 1397])
+def test_a_small_picture_is_the_large_one_shrunk(width: int) -> None:
+    rows, columns = np.mgrid[: width // 2, :width]
+    rgb = np.stack([rows * 500 // width, columns * 255 // width, 128 + 0 * rows], axis=-1).astype(np.uint8)
+    (shot,) = compress(picture(width // 2, width, rgb), [])
+    small, whole = decode_small(shot, 100), shrink(Picture(decode(shot), shot.grid), 100)
+    assert small.rgb.shape == whole.rgb.shape
+    assert np.abs(small.rgb.astype(int) - whole.rgb).mean() < 1.5
+    # a reduced picture may end up to one of its pixels beyond the whole one
+    reached, edge = (np.array(one.grid.shape) * one.grid.um_per_px for one in (small, shot))
+    assert np.all(np.abs(reached - edge) <= 1.5 * small.grid.um_per_px)
+    assert small.grid.origin_um == shot.grid.origin_um
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 no", None])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,10 @@ def choose_crops(
     Of each fibre state and each type of cell that matters the surest calls and the least sure ones, ties by id, fibres that the image cuts
     last; some unassessable fibres; the largest clusters; two objects of each evidence item. Some 80 at most, none for empty tables.
     """
+    # few columns: each cut of a table copies all of them
+    fibres = fibres[["fibre_id", "state", "assessable", "touches_border", "probability", "area_um2"]].copy()
+    nuclei = nuclei[["nucleus_id", "type", "touches_border", "probability"]].copy()
+    clusters = clusters[["cluster_id", "cells", "probability"]].copy()
     classes = fibre_class(fibres)
     chosen: list[tuple[CropKind, int]] = []
     for state in FIBRE_STATES:
@@ -70,7 +75,9 @@ def cut_crops(
     """Read what `choose_crops` names from the slide: windows of 256 px at most, never finer than the slide; white beyond its edge."""
     chosen = choose_crops(fibres, nuclei, clusters, evidence)
     windows = _windows(chosen, fibres, nuclei, slide.um_per_px)
-    return tuple(Crop(kind, number, slide.read(grid), grid) for (kind, number), grid in zip(chosen, windows, strict=True))
+    with ThreadPoolExecutor(2) as pool:  # decoding leaves the interpreter to others
+        pixels = pool.map(slide.read, windows)
+        return tuple(Crop(kind, number, rgb, grid) for (kind, number), rgb, grid in zip(chosen, pixels, windows, strict=True))
 
 
 def _windows(chosen: Iterable[tuple[CropKind, int]], fibres: pd.DataFrame, nuclei: pd.DataFrame, finest_um: float) -> list[PixelGrid]:

@@ -7,8 +7,8 @@ pixel's centre, as the specification has it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +71,11 @@ def write_labels(fibres: Labels, nuclei: Labels, folder: Path) -> Path:
 
 def _write_pyramid(group: zarr.Group, name: str, labels: Labels) -> None:
     levels = [_level(group, "0", labels.pixels.shape)]
-    _copy(labels.pixels, levels[0], every=1)
     while max(levels[-1].shape) > _LAST_LEVEL_PX:
-        finer = levels[-1]
-        levels.append(_level(group, str(len(levels)), tuple((n + 1) // 2 for n in finer.shape)))
-        _copy(finer, levels[-1], every=2)
+        levels.append(_level(group, str(len(levels)), tuple((n + 1) // 2 for n in levels[-1].shape)))
+    rows, columns = (range(-(-n // _CHUNK_PX)) for n in levels[-1].shape)
+    for row, column in product(rows, columns):
+        _write_chunk(levels, labels.pixels, row, column)
     datasets: Any = [{"path": str(k), "coordinateTransformations": _placed(labels.grid, 2**k)} for k in range(len(levels))]
     multiscales = [{"name": name, "axes": _AXES, "datasets": datasets, "type": "nearest"}]
     group.attrs.update({"ome": {"version": "0.5", "multiscales": multiscales, "image-label": {}}})
@@ -87,18 +87,24 @@ def _level(group: zarr.Group, name: str, shape: tuple[int, ...]) -> zarr.Array:
     return group.create_array(name, shape=shape, dtype="int32", chunks=chunks, compressors=codec, fill_value=0, dimension_names=("y", "x"))
 
 
-def _copy(source: Any, target: zarr.Array, every: int) -> None:
-    """Every `every`-th pixel of `source` into `target`, one chunk of it after the other."""
-    for rows, columns in _windows(target.shape):
-        far = (slice(part.start * every, min(part.stop * every, n)) for part, n in zip((rows, columns), source.shape, strict=True))
-        target[rows, columns] = np.asarray(source[tuple(far)])[::every, ::every]
+def _write_chunk(levels: list[zarr.Array], source: Any, row: int, column: int) -> np.ndarray:
+    """Write that chunk of the last of `levels`, and before it what it is made of on the finer ones; gives its pixels.
 
-
-def _windows(shape: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
-    starts = [range(0, n, _CHUNK_PX) for n in shape]
-    for top in starts[0]:
-        for left in starts[1]:
-            yield slice(top, min(top + _CHUNK_PX, shape[0])), slice(left, min(left + _CHUNK_PX, shape[1]))
+    So each window of `source` is read once, and of each level one chunk is held.
+    """
+    *finer, level = levels
+    window = tuple(slice(k * _CHUNK_PX, min((k + 1) * _CHUNK_PX, n)) for k, n in zip((row, column), level.shape, strict=True))
+    if not finer:
+        pixels = np.asarray(source[window])
+    else:
+        pixels = np.zeros(tuple(part.stop - part.start for part in window), np.int32)
+        for i, j in product((0, 1), (0, 1)):
+            here = pixels[i * _CHUNK_PX // 2 :, j * _CHUNK_PX // 2 :]
+            if here.size:
+                part = _write_chunk(finer, source, 2 * row + i, 2 * column + j)[::2, ::2]
+                here[: part.shape[0], : part.shape[1]] = part
+    level[window] = pixels
+    return pixels
 
 
 def _placed(grid: PixelGrid, every: int) -> list[dict[str, Any]]:

@@ -29,6 +29,7 @@ SECTION_PX = 1400  # longer side; fills a desktop window, and a printed page at 
 CROP_QUALITY = 78  # of JPEG: WebP saves a quarter of the bytes and takes ten times as long
 SECTION_QUALITIES = (78, 62, 46, 30)
 SECTION_BYTES = 500_000  # a page with all close-ups stays below 3 MB
+_REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,20 @@ def shrink(picture: Picture, longest_px: int) -> Picture:
 
 def decode(shot: Shot) -> np.ndarray:
     """RGB uint8 (H, W, 3); ResultError where the bytes are no picture of the stated size."""
-    pixels = cv2.imdecode(np.frombuffer(shot.jpeg, np.uint8), cv2.IMREAD_COLOR) if shot.jpeg else None
-    if pixels is None or pixels.shape[:2] != shot.grid.shape:
+    return _decoded(shot, 1)
+
+
+def decode_small(shot: Shot, longest_px: int) -> Picture:
+    """The picture shrunk to `longest_px`, as `shrink` has it, of which JPEG itself gives a half, quarter or eighth at once."""
+    factor = next(f for f in (8, 4, 2, 1) if f == 1 or max(shot.grid.shape) >= f * longest_px)
+    pixels = _decoded(shot, factor)
+    grid = PixelGrid((pixels.shape[0], pixels.shape[1]), shot.grid.um_per_px * factor, shot.grid.origin_um)
+    return shrink(Picture(pixels, grid), longest_px)
+
+
+def _decoded(shot: Shot, factor: int) -> np.ndarray:
+    pixels = cv2.imdecode(np.frombuffer(shot.jpeg, np.uint8), _REDUCED[factor]) if shot.jpeg else None
+    if pixels is None or pixels.shape[:2] != tuple(-(-n // factor) for n in shot.grid.shape):
         raise ResultError(f"{FILE}: the picture of {shot.kind} {shot.id} is damaged. Run report again with --slide")
     return pixels[..., ::-1]
 

@@ -25,12 +25,17 @@ def write_table(table: pd.DataFrame, folder: Path, name: str) -> None:
 def csv_bytes(table: pd.DataFrame) -> bytes:
     """`table` as CSV; text cells can't act as a formula in a spreadsheet, nor send control characters to a terminal."""
     numbers = {name: _six_digits(table[name].to_numpy()) for name in table.columns if table[name].dtype.kind == "f"}
-    texts = {name: table[name].map(for_cell) for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])}
+    texts = {name: _safe(table[name].tolist()) for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])}
     safe = pa.Table.from_pandas(table.assign(**numbers, **texts), preserve_index=False)
     out = io.BytesIO()
     out.write((",".join(table.columns) + "\n").encode())
     csv.write_csv(safe, out, csv.WriteOptions(include_header=False))
     return out.getvalue()
+
+
+def _safe(texts: list[str]) -> list[str]:
+    safe = {text: for_cell(text) for text in set(texts)}  # most are there many times
+    return [safe[text] for text in texts]
 
 
 def _six_digits(values: np.ndarray) -> np.ndarray:

@@ -12,8 +12,7 @@ from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.report.html.material import Material
 from biopsy_analyzer.report.html.render import data_uri
 from biopsy_analyzer.report.legend import scale_bar_um
-from biopsy_analyzer.report.pictures import decode, shrink
-from biopsy_analyzer.report.result import Picture
+from biopsy_analyzer.report.pictures import decode_small
 from biopsy_analyzer.score.axes import observe
 from biopsy_analyzer.score.places import no_places
 from biopsy_analyzer.settings import Settings, TissueSettings
@@ -33,7 +32,7 @@ def density_maps(material: Material) -> list[dict[str, Any]]:
     """
     if material.document["scores"]["necrosis"]["value"] is None:
         return []
-    small = shrink(Picture(decode(material.shots[0]), material.shots[0].grid), EDGE_PX)
+    small = decode_small(material.shots[0], EDGE_PX)
     grid = small.grid
     tissue = tissue_of(small.rgb, grid, TissueSettings()).mask
     settings = Settings.model_validate(material.document["settings"])
@@ -62,7 +61,17 @@ def _counts(yx_um: np.ndarray, grid: PixelGrid) -> np.ndarray:
 
 
 def _smoothed(values: np.ndarray, grid: PixelGrid) -> np.ndarray:
-    return np.asarray(cv2.GaussianBlur(values, (0, 0), REACH_UM / grid.um_per_px, borderType=cv2.BORDER_CONSTANT))
+    """A Gaussian mean of 150 um, as two products of matrices: a quarter of a filter's time where it reaches over much of the raster."""
+    down, across = (_gauss(n, REACH_UM / grid.um_per_px) for n in values.shape)
+    return np.asarray(down @ values @ across)
+
+
+def _gauss(n: int, deviation: float) -> np.ndarray:
+    """Weights (n, n) of a Gaussian cut off at four standard deviations; beyond the raster is nothing."""
+    far = round(4 * deviation)
+    weights = np.exp(-0.5 * (np.arange(-far, far + 1) / deviation) ** 2)
+    steps = np.subtract.outer(np.arange(n), np.arange(n))
+    return np.where(np.abs(steps) <= far, (weights / weights.sum())[np.clip(steps + far, 0, 2 * far)], 0.0)
 
 
 def _one(grid: PixelGrid) -> float:

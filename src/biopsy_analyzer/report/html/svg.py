@@ -12,8 +12,7 @@ def closed_path(ring: np.ndarray, tolerance: float) -> str:
     """Path data of a ring (k, 2) (y, x) in units, rounded to whole ones, points nearer than `tolerance` to the line left out."""
     rounded = cv2.approxPolyDP(ring[:, ::-1].astype(np.float32).reshape(-1, 1, 2), tolerance, True)[:, 0]
     points = rounded.round().astype(int)
-    steps = np.diff(points, axis=0)
-    onward = " ".join(f"{x} {y}" for x, y in steps.tolist())
+    onward = str(np.diff(points, axis=0).ravel().tolist())[1:-1].replace(",", "")  # the list as text is by far the quickest
     return f"M{points[0, 0]} {points[0, 1]}" + (f"l{onward}z" if onward else "h0")
 
 
