@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from biopsy_analyzer.report.result import ModelInfo, SlideInfo
 from biopsy_analyzer.report.saved import read_saved
 from biopsy_analyzer.report.scores_json import Quality, ScoresDocument, to_text
 from biopsy_analyzer.report.tables_io import write_table
-from biopsy_analyzer.rescore import changes_text, score_again, write_rescored
+from biopsy_analyzer.rescore import Change, changes_text, score_again, write_rescored
 from biopsy_analyzer.score import Scores, score, unassessed
 from biopsy_analyzer.settings import ScoreSettings, SegmentSettings, Settings
 from biopsy_analyzer.tables import CLUSTERS, empty
@@ -66,7 +67,10 @@ def test_other_settings_change_what_hangs_on_them(folder: Path) -> None:
     assert found.document["settings"]["score"]["necrosis_half"] == 0.1
     value = next(change for change in found.changes if change.where == "scores.necrosis.value")
     assert (value.before, value.after) == (pytest.approx(0.08 / 0.13), pytest.approx(0.08 / 0.18))
-    assert "scores.necrosis.value: 0.6154 -> 0.4444" in changes_text(found.changes)
+    before, after = (d["scores"]["necrosis"]["ci95"] for d in (read_saved(folder).document, found.document))
+    line = next(line for line in changes_text(found.changes).splitlines() if line.startswith("  scores.necrosis:"))
+    interval = " -> ".join(f"{low:.4g} to {high:.4g}" for low, high in (before, after))
+    assert line == f"  scores.necrosis: 0.6154 -> 0.4444 (95 % interval {interval})"
 
 
 def test_a_corrected_fibre_is_told(folder: Path) -> None:
@@ -76,6 +80,37 @@ def test_a_corrected_fibre_is_told(folder: Path) -> None:
     told = {change.where: (change.before, change.after) for change in found.changes}
     assert told["fibres.necrotic"] == (24, 23)
     assert told["evidence.necrotic-fibres.objects.count"] == (24, 23)
+
+
+def test_changes_are_short_lines() -> None:
+    changes = (
+        Change("fibres.necrotic", 24, 23),
+        Change("scores.necrosis.value", 0.61538, None),
+        Change("scores.necrosis.ci95", [0.5, 0.7], None),
+        Change("scores.necrosis.measured", 0.08, 0.0766),
+        Change("scores.necrosis.measured_ci95", [0.05, 0.1], [0.04, 0.11]),
+        Change("scores.balance.ci95", [-0.25, 0.5], [-0.2, 0.5]),
+        Change("pattern.fits", ["mixed", "inactive"], []),
+        Change("pattern.reasons", ["one of them", "another"], ["another", "a third", "a fourth"]),
+        Change("evidence.necrotic-fibres.objects.ids", [1, 2, 3, 4, 5, 6], [2, 3, 4, 5, 6]),
+        Change("warnings", ["two words", "three short words"], ["three short words", "two words"]),
+    )
+    assert changes_text(changes).splitlines() == [
+        "  fibres.necrotic: 24 -> 23",
+        "  scores.necrosis: 0.6154 -> not assessed (95 % interval 0.5 to 0.7 -> not assessed)",
+        "  scores.necrosis.measured: 0.08 -> 0.0766 (95 % interval 0.05 to 0.1 -> 0.04 to 0.11)",
+        "  scores.balance.ci95: -0.25 to 0.5 -> -0.2 to 0.5",
+        "  pattern.fits: mixed, inactive -> none",
+        "  pattern.reasons: 2 new, 1 gone",
+        "  evidence.necrotic-fibres.objects.ids: 0 new, 1 gone",
+        "  warnings: in another order",
+    ]
+
+
+def test_a_field_that_came_later_is_told_as_not_assessed_before(folder: Path) -> None:
+    saved = read_saved(folder)
+    older = {name: value for name, value in saved.document.items() if name != "stages"}
+    assert {change.where for change in score_again(saved, compared_with=older).changes} == {"stages"}
 
 
 def test_settings_that_need_the_slide_are_refused(folder: Path) -> None:
@@ -109,3 +144,37 @@ def test_the_command(folder: Path, tmp_path: Path) -> None:
     assert read_saved(tmp_path / "out").document == found["scores"]
     missing = subprocess.run([*command[:-1], str(tmp_path / "nowhere")], capture_output=True, text=True, check=False)
     assert (missing.returncode, missing.stderr.count("\n")) == (3, 1)
+
+
+NOT_FOR_SCORES = ("scipy.spatial", "scipy.sparse", "scipy.ndimage", "scipy.stats", "jsonschema", "zarr", "imagecodecs", "tifffile")
+NOT_FOR_SCORES += ("jinja2", "torch", "skimage", "wsidicom", "PIL", "statsmodels", "matplotlib", "biopsy_analyzer.slide")
+
+
+def test_scoring_loads_little(folder: Path) -> None:
+    """Of the second that the command may take most goes into loading; each of these would add a tenth."""
+    code = (
+        "import sys; from biopsy_analyzer.cli import main; sys.argv = ['biopsy-analyzer', 'score', sys.argv[1]]\n"
+        "try: main()\n"
+        "finally: print(*sorted(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
+    loaded = done.stderr.split()
+    assert "nothing changed" in done.stdout
+    assert "pandas" in loaded
+    assert [name for name in NOT_FOR_SCORES if name in loaded] == []
+
+
+def test_a_crash_is_logged_beside_the_result_and_not_where_one_stands(folder: Path, tmp_path: Path) -> None:
+    result = tmp_path / "result"
+    shutil.copytree(folder, result)
+    code = (
+        "import sys, biopsy_analyzer.rescore as r; from biopsy_analyzer.cli import main; r.score_again = None\n"
+        "sys.argv = ['biopsy-analyzer', 'score', sys.argv[1]]; main()"
+    )
+    here = tmp_path / "here"
+    here.mkdir()
+    done = subprocess.run([sys.executable, "-c", code, str(result)], capture_output=True, text=True, check=False, cwd=here)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert f"report it with {result / 'biopsy-analyzer.log'}" in done.stderr
+    assert "TypeError" in (result / "biopsy-analyzer.log").read_text(encoding="utf-8")
+    assert list(here.iterdir()) == []

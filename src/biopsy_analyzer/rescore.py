@@ -59,7 +59,7 @@ def score_again(saved: Saved, settings: Settings | None = None, compared_with: d
     document = ScoresDocument.model_validate(
         {**saved.document, **scores, "warnings": (*new.warnings, *notes), "settings": used, "software": software_versions()}
     ).model_dump(mode="json")
-    return Rescored(document, saved, tuple(_changes({k: before[k] for k in TOLD}, {k: document[k] for k in TOLD})))
+    return Rescored(document, saved, tuple(_changes({k: before.get(k) for k in TOLD}, {k: document[k] for k in TOLD})))
 
 
 def write_rescored(rescored: Rescored, folder: Path) -> Path:
@@ -81,10 +81,24 @@ def write_rescored(rescored: Rescored, folder: Path) -> Path:
 
 
 def changes_text(changes: tuple[Change, ...]) -> str:
-    """A line for each change; one that says so where there is none."""
+    """A line for each change, an interval beside its value; one line that says so where there is none."""
     if not changes:
         return "  nothing changed"
-    return "\n".join(f"  {change.where}: {_shown(change.before)} -> {_shown(change.after)}" for change in changes)
+    places = {change.where for change in changes}
+    intervals = {_of_interval(change.where): change for change in changes if change.where.endswith("ci95")}
+    lines = []
+    for change in changes:
+        if intervals.get(_of_interval(change.where)) is change and _of_interval(change.where) in places:
+            continue  # told with its value
+        interval = intervals.get(change.where)
+        beside = "" if interval is None else f" (95 % interval {_from_to(interval)})"
+        lines.append(f"  {change.where.removesuffix('.value')}: {_from_to(change)}{beside}")
+    return "\n".join(lines)
+
+
+def _of_interval(where: str) -> str:
+    """Where the number stands whose interval stands at `where`: beside "ci95" it is "value", beside "grade_ci95" "grade"."""
+    return f"{where.removesuffix('ci95')}value" if where.endswith(".ci95") else where.removesuffix("_ci95")
 
 
 def _score(saved: Saved, settings: Settings) -> Scores:
@@ -106,27 +120,45 @@ def _combined(own: Settings, wanted: Settings) -> Settings:
 
 
 def _changes(before: Any, after: Any, where: str = "") -> list[Change]:
-    """Leaves that differ, in the order of the document; lists of other lengths and of words differ as a whole."""
+    """What differs, in the order of the document: numbers and words one by one, intervals and other lists as a whole."""
     if isinstance(before, dict) and isinstance(after, dict):
         keys = dict.fromkeys((*before, *after))
         return [change for key in keys for change in _changes(before.get(key), after.get(key), f"{where}.{key}".lstrip("."))]
-    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after) and not _words(before):
-        named = [f"{where}.{item['code']}" if isinstance(item, dict) and "code" in item else where for item in after]
-        return [change for old, new, name in zip(before, after, named, strict=True) for change in _changes(old, new, name)]
-    if before == after or (_is_number(before) and _is_number(after) and abs(before - after) <= _NEAR * max(1.0, abs(before))):
-        return []
-    return [Change(where, before, after)]
+    if _by_code(before) and _by_code(after):
+        return _changes({item["code"]: item for item in before}, {item["code"]: item for item in after}, where)
+    return [] if _same(before, after) else [Change(where, before, after)]
 
 
-def _words(values: list[Any]) -> bool:
-    return any(isinstance(value, str) for value in values)
+def _by_code(value: Any) -> bool:
+    """Whether it is a list of things that have a name, such as evidence."""
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) and "code" in item for item in value)
+
+
+def _same(before: Any, after: Any) -> bool:
+    if isinstance(before, list) and isinstance(after, list):
+        return len(before) == len(after) and all(map(_same, before, after))
+    return before == after or (_is_number(before) and _is_number(after) and abs(before - after) <= _NEAR * max(1.0, abs(before)))
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _from_to(change: Change) -> str:
+    """Old -> new; of long lists how many are new, and how many gone."""
+    before, after = change.before, change.after
+    if isinstance(before, list) and isinstance(after, list) and not (_is_short(before) and _is_short(after)):
+        new, gone = sum(item not in before for item in after), sum(item not in after for item in before)
+        return f"{new} new, {gone} gone" if new or gone else "in another order"
+    return f"{_shown(before)} -> {_shown(after)}"
+
+
+def _is_short(values: list[Any]) -> bool:
+    return len(values) <= 5 and not any(isinstance(value, str) and " " in value for value in values)
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, list):
-        return f"[{', '.join(_shown(item) for item in value[:6])}{', ...' if len(value) > 6 else ''}]"
+        joint = " to " if len(value) == 2 and all(map(_is_number, value)) else ", "
+        return joint.join(map(_shown, value)) or "none"
     return "not assessed" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

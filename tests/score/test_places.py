@@ -8,7 +8,8 @@ from sklearn.metrics import adjusted_rand_score
 
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.measure.shape import measure_shape
-from biopsy_analyzer.score.places import find_places, groups, neighbours
+from biopsy_analyzer.near import linked
+from biopsy_analyzer.score.places import find_places, neighbours
 from biopsy_analyzer.settings import SpaceSettings
 from biopsy_analyzer.training.draw import draw_recipe
 from biopsy_analyzer.training.draw import layout as lay
@@ -130,7 +131,7 @@ def test_drawn_perimysium_is_found() -> None:
 def test_neighbours_of_a_lattice_are_its_sides() -> None:
     pairs = neighbours(make_fibres(["normal"] * 36), SETTINGS)  # 6 x 6, 70 um apart, radius 35.7
     assert len(pairs) == 2 * 6 * 5
-    assert (np.ptp(groups(pairs, 36)), len(np.unique(groups(pairs[:0], 36)))) == (0, 36)
+    assert (np.ptp(linked(pairs, 36)), len(np.unique(linked(pairs[:0], 36)))) == (0, 36)
 
 
 def test_neighbours_are_those_of_a_slow_search_with_giants_among_them() -> None:

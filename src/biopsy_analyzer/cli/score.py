@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,7 +25,7 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score a result again from its tables, with its corrections or other settings, and say what changed."""
-    with errors_in_one_line(result.name or str(result), out or Path()):
+    with errors_in_one_line(result.name or str(result), out or (result if result.is_dir() else Path(gettempdir()))):
         from biopsy_analyzer.report.saved import Saved, read_saved
         from biopsy_analyzer.report.summary import summary_text
         from biopsy_analyzer.rescore import changes_text, score_again, write_rescored
@@ -55,7 +56,7 @@ def agree(
     as_json: Json = False,
 ) -> None:
     """Agreement between raters, people or machine: ICC(2,1), weighted kappa, Bland-Altman, with 95 % intervals."""
-    with errors_in_one_line("agree", Path()):
+    with errors_in_one_line("agree", Path(gettempdir())):
         import pandas as pd
 
         from biopsy_analyzer.agree import agreement, agreement_text, read_ratings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,11 @@ from pydantic import Field
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.report.outlines import Rings, outlines
 from biopsy_analyzer.score.model import Axes, Scores
-from biopsy_analyzer.segment.stored_labels import StoredLabels
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.tissue.flags import Flag
+
+if TYPE_CHECKING:
+    from biopsy_analyzer.segment.stored_labels import StoredLabels
 
 Status = Literal["ok", "review", "refused"]
 """`review`: read with the flags in mind. `refused`: nothing that could be scored; all numbers are null."""

@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from biopsy_analyzer.near import linked
 from biopsy_analyzer.settings import SpaceSettings
 
 DOUBT = 2.0  # standard errors by which a mean gap must be above the usual: borders of few gaps are not taken for septa. Convention
@@ -89,8 +88,8 @@ def _merged(n: int, facing: Facing, widest: float, spread: float, settings: Spac
         chosen = joins & ((distance <= closest[a]) | (distance <= closest[b]))
         if not chosen.any():
             break
-        graph = coo_array((np.ones(chosen.sum()), (a[chosen], b[chosen])), shape=(len(size), len(size)))
-        number, merged = connected_components(graph, directed=False)
+        merged = linked(np.stack([a[chosen], b[chosen]], axis=1), len(size))
+        number = int(merged.max()) + 1
         group = merged[group]
         size = np.bincount(group, minlength=number)
         a, b = merged[a].astype(np.int64), merged[b].astype(np.int64)

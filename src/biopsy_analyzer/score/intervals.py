@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
-from scipy import ndimage
 from scipy.special import betaincinv, gammaincinv, ndtri, stdtrit
 
 from biopsy_analyzer.score.axes import Observed
@@ -165,5 +165,6 @@ def occupied(positions: np.ndarray, middle: np.ndarray) -> np.ndarray:
     start = square.min(axis=0) - OCCUPIED_STEPS
     raster = np.zeros(square.max(axis=0) - start + 1 + OCCUPIED_STEPS, dtype=bool)
     raster[tuple((square - start).T)] = True
-    raster = ndimage.binary_closing(np.pad(raster, 8), iterations=OCCUPIED_STEPS + 1)[8:-8, 8:-8]
-    return (np.argwhere(raster) + start) * OCCUPIED_UM + middle
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    closed = cv2.morphologyEx(np.pad(raster, 8).astype(np.uint8), cv2.MORPH_CLOSE, cross, iterations=OCCUPIED_STEPS + 1)[8:-8, 8:-8]
+    return (np.argwhere(closed) + start) * OCCUPIED_UM + middle

@@ -13,10 +13,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
+from biopsy_analyzer.near import pairs_within
 from biopsy_analyzer.score.fascicles import find_facing, find_fascicles
 from biopsy_analyzer.score.remember import remember_last
 from biopsy_analyzer.settings import SpaceSettings
@@ -92,21 +90,14 @@ def _neighbours(yx: np.ndarray, area_um2: np.ndarray, neighbour_um: float) -> np
     # a few giant finds must not make all pairs be looked at: they are asked for apart
     usual = float(np.quantile(radius, 0.99))
     large = np.flatnonzero(radius > usual)
-    tree = cKDTree(yx)
-    pairs = [tree.query_pairs(2 * usual + neighbour_um, output_type="ndarray")]
+    pairs = [pairs_within(yx, 2 * usual + neighbour_um)]
     for i in large:
-        near = np.array(tree.query_ball_point(yx[i], radius[i] + radius.max() + neighbour_um), dtype=np.int64)
+        near = np.flatnonzero(np.hypot(*(yx - yx[i]).T) <= radius[i] + radius.max() + neighbour_um)
         pairs.append(np.sort(np.stack([np.full(len(near) - 1, i), near[near != i]], axis=1), axis=1))
     found = np.concatenate(pairs)
     gaps = np.hypot(*(yx[found[:, 0]] - yx[found[:, 1]]).T) - radius[found].sum(axis=1)
     found = found[gaps <= neighbour_um]
     return np.stack(np.divmod(np.unique(found[:, 0] * len(yx) + found[:, 1]), len(yx)), axis=1)
-
-
-def groups(pairs: np.ndarray, n: int) -> np.ndarray:
-    """Number of the connected group of each of n rows, int (n,)."""
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    return np.asarray(connected_components(graph, directed=False)[1])
 
 
 def discs(yx_px: np.ndarray, radius_px: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

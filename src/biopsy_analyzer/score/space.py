@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import gammaincc, gammaln  # scipy.stats would take a third of a second to load
 
+from biopsy_analyzer.near import linked
 from biopsy_analyzer.score import model
 from biopsy_analyzer.score.axes import is_necrotic
 from biopsy_analyzer.score.intervals import Resampled
-from biopsy_analyzer.score.places import Places, groups
+from biopsy_analyzer.score.places import Places
 from biopsy_analyzer.settings import Settings, SpaceSettings
 
 UNTESTED = model.Tested(ratio=None, observed=None, expected=None, p=None)
@@ -112,7 +113,7 @@ def find_confluent(fibres: pd.DataFrame, pairs: np.ndarray, settings: SpaceSetti
     necrotic = is_necrotic(table)
     if not necrotic.any():
         return NOTHING_CONFLUENT, rows
-    group = groups(pairs[necrotic[pairs].all(axis=1)], len(table))
+    group = linked(pairs[necrotic[pairs].all(axis=1)], len(table))
     size = np.bincount(group[necrotic], minlength=int(group.max()) + 1)
     rows[seen] = in_area = necrotic & (size[group] >= settings.confluent_fibres)
     largest = necrotic & (group == size.argmax())
