@@ -5,8 +5,9 @@
 
 For each size a tiled JPEG pyramid of repeated drawn fields is written (big_slide.py) and read from file to finished result folder, in a
 process of its own, whose peak memory is told. All figures are CPU seconds: on a shared machine seconds of the clock mean little. The
-parts are exclusive, and add up. "network" is what remains of the process's CPU time, as torch computes in threads of its own. Start-up
-(imports, loading, a first small section) stands apart. The yardsticks are measured in the same process on one field of 1 Mpx:
+parts are exclusive, and add up: torch computes in one thread, so that "network" is what its thread takes, and "rest" is what remains of the
+process's CPU time: threads that compress and write files, and what is in no part. Start-up (imports, loading, a first small section) stands
+apart. The yardsticks are measured in the same process on one field of 1 Mpx:
 both networks alone, in one piece without halo, and decoding its JPEG. "Mpx" are those of 0.5 um/px, whatever the slide's pixels.
 """
 
@@ -30,7 +31,8 @@ from pathlib import Path
 from typing import Any
 
 UM_PER_PX = 0.5
-PARTS = ("decode", "tissue, stain", "network", "labelling", "measures", "classify, score", "report")
+PARTS = ("decode", "tissue, stain", "network", "labelling", "measures", "classify, score", "report", "rest")
+AFTER = PARTS[3:]
 PART_OF_MODULE = {
     "tissue": "tissue, stain",
     "canvas": "tissue, stain",
@@ -79,8 +81,9 @@ class Stopwatch:
 
 
 def instrument(watch: Stopwatch) -> None:
-    """Time reading the slide, every function of the package where another part has imported it, and the overlay, drawn in a thread."""
+    """Time every function of the package where another part has imported it, reading, the networks, and the overlay, drawn in a thread."""
     from biopsy_analyzer.report import writing
+    from biopsy_analyzer.segment.front import Front
     from biopsy_analyzer.slide import Slide
 
     for module_name, module in list(sys.modules.items()):
@@ -91,6 +94,7 @@ def instrument(watch: Stopwatch) -> None:
             if part and part != _part(module_name) and callable(value) and not isinstance(value, type):
                 setattr(module, name, watch.timed(part, value))
     Slide.read = watch.timed("decode", Slide.read)  # type: ignore[method-assign]
+    Front.view = watch.timed("network", Front.view)  # type: ignore[method-assign]
     writing._overlay = watch.timed("report", writing._overlay)
 
 
@@ -116,7 +120,7 @@ def analyse(path: Path, models: Any, watch: Stopwatch) -> dict[str, Any]:
         stored = sum(-(-level.shape[0] // level.tile[0]) * -(-level.shape[1] // level.tile[1]) for level in slide.levels[:1])
     wall, cpu = time.perf_counter() - start[0], time.process_time() - start[1]
     parts = {part: watch.cpu[part] for part in PARTS}
-    parts["network"] = cpu - sum(parts.values())
+    parts["rest"] = cpu - sum(parts.values())
     objects = len(result.fibres) + len(result.nuclei)
     return {
         "mpx": mpx,
@@ -132,9 +136,12 @@ def analyse(path: Path, models: Any, watch: Stopwatch) -> dict[str, Any]:
 def one(path: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Everything about one slide, in this process."""
     start = time.process_time()
+    import torch
+
     from biopsy_analyzer.models import load_models
     from biopsy_analyzer.pipeline import analyze_slide  # noqa: F401  (imports belong to the start-up)
 
+    torch.set_num_threads(1)  # its own threads would be in no part
     models = load_models(options.models, options.device, options.precision)
     watch = Stopwatch()
     instrument(watch)
@@ -233,7 +240,7 @@ def show(report: dict[str, Any]) -> None:
 
 
 def _after(row: dict[str, Any]) -> float:
-    return sum(row["parts_cpu_s"][part] for part in ("labelling", "measures", "classify, score", "report"))
+    return sum(row["parts_cpu_s"][part] for part in AFTER)
 
 
 def plot(report: dict[str, Any], path: Path) -> None:

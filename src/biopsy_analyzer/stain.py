@@ -55,8 +55,8 @@ def estimate_vectors(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
     is absent, or where the finding is far from them. Method: Macenko et al., ISBI 2009, with the plane fitted through 0.
     """
     od = optical_density(rgb[mask]).reshape(-1, 3).astype(np.float64)
-    od = od[od.max(axis=1) > MIN_OD]
-    od = od[od.max(axis=1) < np.log10(256.0) - 0.3]  # nearly black: dust and clipped channels
+    most = np.maximum(np.maximum(od[:, 0], od[:, 1]), od[:, 2])
+    od = od[(most > MIN_OD) & (most < np.log10(256.0) - 0.3)]  # nearly black: dust and clipped channels
     if len(od) < MIN_PIXELS:
         return RUIFROK.copy()
     _, axes = np.linalg.eigh(od.T @ od)

@@ -7,6 +7,7 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.segment.borders import borders
 from biopsy_analyzer.segment.stored_labels import StoredLabels
 
 AT_OUTLINE_UM = 1.0
@@ -121,9 +122,8 @@ def _label_under(centres: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def _outlines(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Middles (m, 2) in px, (y, x), of the pixel edges between different labels, and a fibre at each (m,)."""
     points, owner = [], []
-    for here, there, offset in ((np.s_[:, :-1], np.s_[:, 1:], (0.5, 1.0)), (np.s_[:-1], np.s_[1:], (1.0, 0.5))):
-        one, other = labels[here], labels[there]
-        at = np.nonzero(one != other)
-        points.append(np.stack(at, axis=1) + offset)
-        owner.append(np.maximum(one[at], other[at]))
+    flat, width = labels.ravel(), labels.shape[1]
+    for (one, other), offset in zip(borders(labels), ((0.5, 1.0), (1.0, 0.5)), strict=True):
+        points.append(np.stack(np.divmod(one, width), axis=1) + offset)
+        owner.append(np.maximum(flat[one], flat[other]))
     return np.concatenate(points), np.concatenate(owner)
