@@ -14,7 +14,7 @@ import biopsy_analyzer
 from biopsy_analyzer.classify.state_model import save_state_model
 from biopsy_analyzer.errors import ModelError, OutputError, SlideError, UsageError
 from biopsy_analyzer.segment.network import CHANNELS, UNet
-from biopsy_analyzer.terminal import LOG, errors_in_one_line
+from biopsy_analyzer.terminal import LOG, errors_in_one_line, write_error
 from biopsy_analyzer.training.export import write_model
 from sections import GLASS, Plan, colour_models, paint, save
 
@@ -39,6 +39,14 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def plan() -> Plan:
     return paint(2, 3, {}, [])
+
+
+def test_a_line_ends_with_one_mark(capsys: pytest.CaptureFixture[str]) -> None:
+    for message in ("damaged", "damaged.", "a.csv: unknown column 'sha'. Is 'sha256' meant?"):
+        write_error("batch", message)
+    assert capsys.readouterr().err.splitlines() == ["ERROR batch: damaged."] * 2 + [
+        "ERROR batch: a.csv: unknown column 'sha'. Is 'sha256' meant?"
+    ]
 
 
 def test_a_section_is_analysed(plan: Plan, models: Path, tmp_path: Path) -> None:

@@ -50,11 +50,12 @@ def _fail(subject: str, message: str, exit_code: int) -> None:
 
 
 def write_error(subject: str, message: str) -> None:
-    """Write `ERROR subject: message.` to standard error, as one line."""
+    """Write `ERROR subject: message.` to standard error, as one line; a question keeps its mark."""
     what = message.removeprefix(f"{subject}: ").rstrip(".")
+    end = "" if what.endswith("?") else "."
     if sys.stderr is None:  # closed: the exit code tells
         return
-    sys.stderr.write(f"ERROR {for_terminal(subject)}: {for_terminal(what)}.\n")
+    sys.stderr.write(f"ERROR {for_terminal(subject)}: {for_terminal(what)}{end}\n")
 
 
 def log_traceback(folder: Path) -> Path:

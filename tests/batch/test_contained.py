@@ -68,7 +68,7 @@ def test_a_worker_stays_for_the_next_slide_and_tells_how_far_it_is(job: Job, con
     assert shares[-1] == pytest.approx(1)
     (before,) = workers()
     assert one.analyse(Job(Path("missing.svs"), "missing")) == Outcome(
-        "missing", "failed", error="can't be found or reached (FileNotFoundError). Check the path.", exit_code=3
+        "missing", "failed", error="can't be found or reached (No such file or directory). Check the path.", exit_code=3
     )
     assert one.analyse(replace(job, finished_sha256=first.sha256)).ending == "unchanged"
     assert workers() == [before]

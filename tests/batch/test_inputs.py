@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from biopsy_analyzer.batch.folders import find_slides
 from biopsy_analyzer.batch.inputs import collect_jobs
 from biopsy_analyzer.batch.job import Job, Options, job_of, options_of, to_line
-from biopsy_analyzer.errors import UsageError
+from biopsy_analyzer.errors import NotASlide, UsageError
+from biopsy_analyzer.slide import open_slide
 from biopsy_analyzer.slide.identity import safe_id
 
 
@@ -39,6 +41,32 @@ def test_slides_of_many_files_count_once() -> None:
     touch("in/a.mrxs", "in/a/Data0000.dat", "in/a/Slidedat.ini", "in/vms/b.vms", "in/vms/b.jpg", "in/vms/b_map2.jpg", "in/vms/c.svs")
     Path("in/vms/b.vms").write_text("[Virtual Microscope Specimen]\nImageFile=b.jpg\nMapFile=b_map2.jpg\n")
     assert [str(path) for path in find_slides(Path("in"))] == ["in/a.mrxs", "in/vms/b.vms", "in/vms/c.svs"]  # and what lies beside it
+
+
+@pytest.fixture
+def as_anybody(tmp_path: Path) -> Iterator[None]:
+    """For root, who may read everything: another user's rights for as long as the test lasts."""
+    tmp_path.chmod(0o755)
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    yield
+    if root:
+        os.seteuid(0)
+
+
+@pytest.mark.fault(19)
+def test_a_folder_within_that_may_not_be_read_is_named(request: pytest.FixtureRequest) -> None:
+    """Its slides would be missed in silence. A slide that may not be read is found, and refused for it."""
+    touch("in/a.svs", "in/secret/b.svs")
+    Path("in/a.svs").write_bytes(b"II*\0")
+    Path("in/a.svs").chmod(0)
+    Path("in/secret").chmod(0)
+    request.getfixturevalue("as_anybody")
+    with pytest.raises(UsageError, match=r"in/secret: this folder can't be read \(Permission denied\)\. Give the right"):
+        find_slides(Path("in"))
+    with pytest.raises(NotASlide, match=r"a\.svs: can't be read \(Permission denied\)\. Check its permissions"):
+        open_slide(Path("in/a.svs"), um_per_px=0.5)
 
 
 def test_files_globs_and_folders_in_the_order_given_each_file_once() -> None:

@@ -10,6 +10,7 @@ import napari
 import pytest
 
 from hand import drop
+from painted_slide import painted, write_pyramid
 
 
 @pytest.fixture
@@ -50,4 +51,21 @@ def test_a_result_is_dropped_on_an_empty_and_then_on_a_full_window(viewer: napar
     folder.rename(other)
     drop(viewer, other)
     assert dock.workspace.session.folder == other
+    dock.close()
+
+
+def test_a_second_section_takes_the_place_of_the_first(viewer: napari.Viewer, qtbot: Any, folder: Path, tmp_path: Path) -> None:
+    """Both lie at the origin: the first is hidden, the dock tells nothing of it, and its eye brings it back with its slide."""
+    drop(viewer, folder)
+    dock = wait_for_dock(viewer, qtbot)
+    first = dock.workspace.session
+    drop(viewer, write_pyramid(painted().rgb[:600, :800], tmp_path / "other.tif"))
+    shown = {layer.name: layer.visible for layer in viewer.layers}
+    assert (shown["other.tif"], shown["section.tif"], shown["fibres"], shown["nuclei"]) == (True, False, False, False)
+    assert dock.workspace.session is None
+    viewer.layers["fibres"].visible = True
+    shown = {layer.name: layer.visible for layer in viewer.layers}
+    assert (shown["other.tif"], shown["section.tif"], shown["fibres"], shown["nuclei"]) == (False, True, True, True)
+    assert dock.workspace.session is first
+    assert dock.workspace.layers.fibres == viewer.layers["fibres"]
     dock.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from biopsy_analyzer.errors import BiopsyAnalyzerError
+from biopsy_analyzer.errors import BiopsyAnalyzerError, UsageError
 from biopsy_analyzer.slide import SUFFIXES
 from biopsy_analyzer.slide.openslide_reader import named_files
 
@@ -17,10 +17,11 @@ def find_slides(folder: Path) -> list[Path]:
     """Slides anywhere below `folder`, by path; hidden files and folders, and linked folders, are left out (a link could lead in circles).
 
     A MIRAX slide is its .mrxs, a VMS slide its .vms, a DICOM series its folder or, where the folder holds others too, its first instance.
-    What only looks like a slide is found as well, so that it is named when it is refused.
+    What only looks like a slide is found as well, so that it is named when it is refused. UsageError for a folder that can't be read:
+    its slides would be missed in silence.
     """
     found: list[Path] = []
-    for place, folders, files in os.walk(folder):
+    for place, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         seen = [Path(place, name) for name in sorted(files) if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES]
         instances = [path for path in seen if path.suffix.lower() == ".dcm"]
@@ -29,6 +30,11 @@ def find_slides(folder: Path) -> list[Path]:
         found += others
         found += [Path(place)] if len(series := _series(instances)) == 1 and not others else series
     return sorted(found)
+
+
+def _refuse(error: OSError) -> None:
+    remedy = "Give the right to read it, or name the slides apart from it"
+    raise UsageError(f"{error.filename}: this folder can't be read ({error.strerror}). {remedy}") from error
 
 
 def _named_in(index: Path) -> list[Path]:

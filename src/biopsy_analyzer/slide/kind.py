@@ -41,7 +41,8 @@ def file_kind(path: Path) -> Kind:
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:
-        raise NotASlide(f"{path.name}: can't be found or reached ({type(error).__name__}). Check the path.") from error
+        why = getattr(error, "strerror", None) or error
+        raise NotASlide(f"{path.name}: can't be found or reached ({why}). Check the path.") from error
     if stat.S_ISDIR(status.st_mode):
         return _folder_kind(path)
     if not stat.S_ISREG(status.st_mode):

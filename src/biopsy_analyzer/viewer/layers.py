@@ -42,6 +42,14 @@ def slide_layer(slide: Slide) -> LayerData:
     return slide_pyramid(slide), facts, "image"
 
 
+def section_of(own: Slide | Session) -> tuple[str, int, int]:
+    """Name, height and width in px of the slide that a layer's `own` belongs to: tells sections apart without hashing gigabytes."""
+    if isinstance(own, Slide):
+        return own.file_name, *own.shape
+    facts = own.document["slide"]
+    return facts["file_name"], facts["height_px"], facts["width_px"]
+
+
 def result_layers(session: Session) -> list[LayerData]:
     """Fibres, nuclei, clusters and, where there are any, quality flags of a session, in this order from below."""
     own = {"metadata": {OWN: session}}

@@ -26,6 +26,7 @@ from biopsy_analyzer.viewer.layers import (
     nucleus_look,
     nucleus_points,
     result_layers,
+    section_of,
     sides,
 )
 from biopsy_analyzer.viewer.session import Session
@@ -195,19 +196,54 @@ class Workspace:
         own = layer.metadata.get(OWN)
         if isinstance(own, Slide):
             self._filling.watch(layer)
+            self._hide_others(own)
         if not isinstance(own, Session):
             return
         if self.blind:
             self._put_away_too(layer, own)
             return
         if own is not self.session:
+            self._hide_others(own)
             self._open(own)
+        self._keep(layer)
+        layer.events.visible.connect(self._seen)
+        self._settle.start()
+
+    def _keep(self, layer: Layer) -> None:
         for kind, name in ((Labels, "fibres"), (Points, "nuclei"), (Vectors, "clusters")):
             if isinstance(layer, kind):
                 setattr(self.layers, name, layer)
-        if isinstance(layer, Points):
-            layer.events.visible.connect(self.show_nuclei_in_view)
-        self._settle.start()
+
+    def _hide_others(self, own: Slide | Session) -> None:
+        """Hide other sections, which lie at the same origin, and other results; the dock never tells of a section that is hidden."""
+        hidden = 0
+        for layer in list(self.viewer.layers):
+            other = layer.metadata.get(OWN)
+            if not isinstance(other, Slide | Session):
+                continue
+            another_result = isinstance(own, Session) and isinstance(other, Session) and other is not own
+            if layer.visible and (another_result or section_of(other) != section_of(own)):
+                layer.visible = False
+                hidden += 1
+        if self.session is not None and section_of(self.session) != section_of(own):
+            self.session.select(self.session.selected[0], [])
+            self._open(None)
+        if hidden:
+            self.say("Another section is open: the one before is hidden. The eye beside its layers brings it back.")
+
+    def _seen(self, event: Any) -> None:
+        """A result that was hidden and is shown again is the open one again, with its slide."""
+        own = event.source.metadata.get(OWN)
+        if own is not self.session and event.source.visible and not self.blind:
+            self._hide_others(own)
+            self._open(own)
+            for layer in list(self.viewer.layers):
+                other = layer.metadata.get(OWN)
+                if other is own:
+                    self._keep(layer)
+                if other is own or (isinstance(other, Slide) and section_of(other) == section_of(own)):
+                    layer.visible = True
+        self.show_nuclei_in_view()
 
     def _put_away_too(self, layer: Layer, session: Session) -> None:
         """A result that is opened in blind reading: its layers are not seen and go at once, when napari is done with adding them."""
