@@ -179,7 +179,9 @@ def _nuclei(rng: np.random.Generator, disease: Disease, fibres: pd.DataFrame, pe
     owner = np.concatenate([np.zeros(len(between), int), rows + 1, own + 1, np.zeros(len(other), int)])
     kinds = np.concatenate([kind, np.full(len(eating), "macrophage"), np.full(len(muscle), "muscle"), np.full(len(other), "other")])
     inside = np.concatenate([np.zeros(len(between), bool), np.ones(len(eating), bool), np.zeros(len(muscle) + len(other), bool)])
-    table = pd.DataFrame({"nucleus_id": np.arange(1, len(places) + 1), "y_um": places[:, 0], "x_um": places[:, 1], "kind": kinds})
+    table = pd.DataFrame(
+        {"nucleus_id": np.arange(1, len(places) + 1), "y_um": places[:, 0], "x_um": places[:, 1], "kind": kinds, "cluster_id": 0}
+    )
     table = table.assign(owner=owner, inside=inside, **{p: (kinds == k).astype(float) for p, k in zip(P_KINDS, NUCLEUS_KINDS, strict=True)})
     return _placed(table.assign(type=np.where(kinds == "muscle", "myonucleus", kinds), probability=1.0), fibres)
 

@@ -133,7 +133,8 @@ def rates(folder: Path) -> dict[str, tuple[float, float]]:
         matched = found[found["truth"] != ""]
         for name, states in (("necrosis", NECROTIC_STATES), ("regeneration", ("regenerating",))):
             is_true, called = matched["truth"].isin(states), matched["state"].isin(states)
-            called &= matched[[f"p_{state.replace('-', '_')}" for state in states]].sum(axis=1) >= Settings().score.firm_call
+            if name == "necrosis":  # its rates are those of firm calls
+                called &= matched[["p_necrotic", "p_pale_fragmented"]].sum(axis=1) >= Settings().score.firm_call
             pieces = found[found["truth"] == ""]["state"].isin(states)
             add(f"{name}_recall", (is_true & called).sum(), is_true.sum())
             add(f"{name}_false", (~is_true & called).sum(), (~is_true).sum())

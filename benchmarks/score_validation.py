@@ -4,6 +4,7 @@
     python benchmarks/score_validation.py cohort --sections 50 --out OUT
     python benchmarks/score_validation.py pixels --read FOLDER          # of score_reader.py
     python benchmarks/score_validation.py plots --out OUT --images docs/images
+    python benchmarks/score_validation.py tables --out OUT --read FOLDER   # writes the tables of docs/score_validation.md
     python benchmarks/score_validation.py reader --read FOLDER          # FOLDER of score_reader.py -> benchmarks/score_reader/*.parquet
 
 No pixels: see benchmarks/score_cohort.py. Not tissue, and no clinical accuracy.
@@ -21,6 +22,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from score_cohort import ANY, COLUMNS, DISEASES, NO_CLUSTERS, P_STATES, Made, Reader, make_section, pack
+from score_reader import rates
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from biopsy_analyzer.score import Scores, score
@@ -218,6 +220,98 @@ def pixel_table(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["axis", "sections", "covered", "bias", "sd", "mean_truth", "correlation"])
 
 
+def _interval(share: float, error: float) -> str:
+    return f"{share:.3f} ({max(share - 1.96 * error, 0):.2f} to {min(share + 1.96 * error, 1):.2f})"
+
+
+def coverage_rows(sure: pd.DataFrame, read: pd.DataFrame, fresh: pd.DataFrame) -> list[list[str]]:
+    """Rows of the page's table of coverage: by axis, sampling alone, as read, and of sections looked at once."""
+    rows = [
+        [
+            "",
+            "covered, *sure*",
+            "covered, *read*",
+            "covered, *read*, fresh",
+            "truth below / above, *read*",
+            "bias, *read*",
+            "width, *sure* / *read*",
+        ]
+    ]
+    for axis in AXES:
+        alone, as_read, new = (coverage_table(table).set_index("axis").loc[axis] for table in (sure, read, fresh))
+        digits = 1 if axis == "inflammation" else 3
+        covered_by = [_interval(of["covered"], of["se"]) for of in (alone, as_read, new)]
+        missed = f"{as_read['truth_below']:.3f} / {as_read['truth_above']:.3f}"
+        widths = f"{alone['median_width']:.3g} / {as_read['median_width']:.3g}"
+        rows.append([axis, *covered_by, missed, f"{as_read['bias']:+.{digits}f}", widths])
+    return rows
+
+
+def markdown(rows: list[list[str]]) -> str:
+    """A table of the first row's columns."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], ["---"] * len(rows[0]), *rows[1:]))
+
+
+def _share_rows(table: pd.DataFrame) -> list[list[str]]:
+    rows = [
+        [
+            "sections",
+            "ROC area of the balance, necrotizing against all others",
+            "pattern right",
+            "wrong",
+            "indeterminate",
+            "true pattern not ruled out",
+            "patterns left",
+        ]
+    ]
+    for of in cohort_table(table).to_dict("records"):
+        area = f"{of['auc_all']:.2f} ({of['low_all']:.2f} to {of['high_all']:.2f})"
+        shares = [f"{of[name]:.2f}" for name in ("right", "wrong", "indeterminate", "held")]
+        rows.append([of["how"], area, *shares, f"{of['left']:.1f}"])
+    return rows
+
+
+def _confusion_rows(table: pd.DataFrame) -> list[list[str]]:
+    counts = confusion(table)
+    return [["", *PATTERNS]] + [
+        [name, *(f"**{n}**" if pattern == DISEASES[name].truth else str(n) for pattern, n in counts.loc[name].items())]
+        for name in counts.index
+    ]
+
+
+def _pixel_rows(table: pd.DataFrame) -> list[list[str]]:
+    rows = [
+        ["axis", "sections", "95 % intervals that hold the section's truth", "bias", "SD of the difference", "mean truth", "correlation"]
+    ]
+    for of in pixel_table(table).to_dict("records"):
+        digits = 1 if of["axis"] == "inflammation" else 3
+        numbers = f"{of['bias']:+.{digits}f}", f"{of['sd']:.{digits}f}", f"{of['mean_truth']:.{digits}f}", f"{of['correlation']:.2f}"
+        rows.append([of["axis"], str(of["sections"]), f"{of['covered']:.2f}", *numbers])
+    return rows
+
+
+def _rate_rows(folder: Path) -> list[list[str]]:
+    rows = [["rate", "measured, mean (SD between sections)", "in the settings"]]
+    for name, (mean, sd) in rates(folder).items():
+        set_mean, set_sd = getattr(Settings().reader, name)
+        rows.append([f"`{name}`", f"{mean:.3g} ({sd:.2g})", f"{set_mean:g} ({set_sd:g})"])
+    return rows
+
+
+def write_tables(page: Path, tables: dict[str, list[list[str]]]) -> None:
+    """Put each table where the page says `<!-- table: NAME -->`, in place of the one that follows; ValueError where it does not."""
+    text = page.read_text(encoding="utf-8")
+    for name, rows in tables.items():
+        mark = f"<!-- table: {name} -->\n"
+        before, found, after = text.partition(mark)
+        if not found:
+            raise ValueError(f"{page}: no {mark.strip()}")
+        lines = after.lstrip("\n").split("\n")
+        rest = next((i for i, line in enumerate(lines) if not line.startswith("|")), len(lines))
+        text = "\n".join([before + mark, markdown(rows), *lines[rest:]])
+    page.write_text(text, encoding="utf-8")
+
+
 def plot_coverage(table: pd.DataFrame, path: Path) -> None:
     """Coverage by mode and by size of the section, against the band that is wanted."""
     figure, panels = plt.subplots(1, 4, figsize=(13, 3.4), sharey=True, layout="constrained")
@@ -302,12 +396,13 @@ def plot_cohort(table: pd.DataFrame, path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("coverage", "cohort", "plots", "reader", "pixels"))
+    parser.add_argument("what", choices=("coverage", "cohort", "plots", "reader", "pixels", "tables"))
     parser.add_argument("--sections", type=int, default=520)
     parser.add_argument("--first", type=int, default=0, help="first section; settings were chosen on sections from 10000 on")
     parser.add_argument("--out", type=Path, default=Path("out"))
     parser.add_argument("--images", type=Path, default=Path("docs/images"))
     parser.add_argument("--read", type=Path, help="folder of score_reader.py")
+    parser.add_argument("--page", type=Path, default=Path("docs/score_validation.md"), help="page whose tables are written")
     parser.add_argument("--modes", nargs="+", default=list(MODES), choices=MODES)
     options = parser.parse_args()
     plt.switch_backend("Agg")
@@ -317,6 +412,14 @@ def main() -> None:
         pack(options.read, KEPT)
     elif options.what == "pixels":
         print(pixel_table(pixels(options.read)).round(4).to_string(index=False))
+    elif options.what == "tables":
+        sure, read, fresh = (
+            pd.read_parquet(options.out / name)
+            for name in ("coverage_sure.parquet", "coverage_read.parquet", "fresh/coverage_read.parquet")
+        )
+        spoilt = pd.read_parquet(options.out / "cohort.parquet")
+        found = {"coverage": coverage_rows(sure, read, fresh), "confusion": _confusion_rows(spoilt), "cohort": _share_rows(spoilt)}
+        write_tables(options.page, found | {"pixels": _pixel_rows(pixels(options.read)), "rates": _rate_rows(options.read)})
     elif options.what == "coverage":
         for mode in options.modes:
             table = coverage(options.sections, mode, options.first)

@@ -116,6 +116,9 @@ class ClusterSettings(_Group):
     at_necrosis_um: float = Field(
         10.0, gt=0, le=1000, description="um from a cell to a necrotic fibre's border that counts as around it. Prior."
     )
+    sheet_um2: float = Field(
+        200_000.0, gt=0, description="um2 of hull (a disc of 500 um); a larger group of cells is a sheet and no cluster. Prior."
+    )
     pure_share: float = Field(
         0.7, gt=0.5, le=1, description="Share of one cell type above which a cluster bears its name, otherwise mixed. Prior."
     )
@@ -144,13 +147,13 @@ class ScoreSettings(_Group):
         description="Inflammatory cells come in groups at least so large, seen or not: no interval is narrower. By simulation.",
     )
     min_support: float = Field(
-        0.95,
+        0.9,
         gt=0.5,
         le=1,
-        description="Share of bootstrap rounds that must agree with the pattern, else indeterminate. By simulation (score_validation.md).",
+        description="Share of bootstrap rounds that must give the likeliest pattern, else indeterminate. By simulation (score_validation.md).",
     )
     firm_call: float = Field(
-        0.8, ge=0, le=1, description="Probability from which the call of a fibre is firm; its interval is made of firm calls. Prior."
+        0.8, ge=0, le=1, description="Probability from which the call of a necrotic fibre is firm; its interval is made of firm calls. Prior."
     )
     bootstrap_rounds: int = Field(1000, ge=100, le=100_000, description="Rounds of the block bootstrap.")
     seed: int = Field(0, ge=0, le=2**31, description="Seed of the bootstrap.")
@@ -182,7 +185,10 @@ class ScoreSettings(_Group):
     settled_fibres: int = Field(
         600, ge=1, description="Assessable fibres from which fibre figures hardly change; fewer are told. Published."
     )
-    balance_margin: float = Field(0.2, gt=0, lt=1, description="Balance beyond +-margin names a predominant side. Prior.")
+    balance_margin: float = Field(0.1, gt=0, lt=1, description="Balance beyond +-margin names a predominant side. Prior.")
+    little_inflammation: float = Field(
+        0.5, gt=0, lt=1, description="Inflammation up to which necrosis may be predominant: grades 0 and 1, 100 cells per mm2. Prior."
+    )
 
 
 Rate = tuple[Annotated[float, Field(ge=0, le=1e4)], Annotated[float, Field(ge=0, le=1e4)]]
@@ -201,10 +207,10 @@ class ReaderSettings(_Group):
     necrosis_recall: ShareRate = Field(
         (0.885, 0.07), description="Necrotic and pale-fragmented fibres firmly called so, of those outlined."
     )
-    necrosis_false: ShareRate = Field((0.005, 0.0125), description="Other fibres firmly called necrotic or pale-fragmented.")
+    necrosis_false: ShareRate = Field((0.005, 0.0115), description="Other fibres firmly called necrotic or pale-fragmented.")
     necrosis_found: Rate = Field((0.96, 0.18), description="How often a necrotic fibre is outlined, over how often another is.")
-    regeneration_recall: ShareRate = Field((0.85, 0.12), description="Regenerating fibres firmly called so, of those outlined.")
-    regeneration_false: ShareRate = Field((0.0007, 0.0007), description="Other fibres firmly called regenerating.")
+    regeneration_recall: ShareRate = Field((0.93, 0.08), description="Regenerating fibres called so, among those outlined.")
+    regeneration_false: ShareRate = Field((0.0015, 0.001), description="Other fibres called regenerating.")
     regeneration_found: Rate = Field((1.0, 0.25), description="How often a regenerating fibre is outlined, over how often another is.")
     cells_recall: ShareRate = Field((0.9, 0.1), description="Interstitial inflammatory cells found and called so.")
     cells_false: Rate = Field((16.0, 18.0), description="Other nuclei called interstitial inflammatory cells, per mm2.")
@@ -273,6 +279,13 @@ class EvidenceSettings(_Group):
     confluent_area_share: float = Field(0.05, ge=0, le=1, description="Share of the fibres' area in confluent areas of necrosis. Prior.")
     endomysial_per_mm2: float = Field(60.0, ge=0, description="Endomysial cells around living fibres per mm2 of tissue. Prior.")
     perimysial_per_mm2: float = Field(40.0, ge=0, description="Perimysial cells per mm2 of tissue. Prior.")
+    perifascicular_necrosis: float = Field(
+        0.1, ge=0, le=1, description="Necrotic share of fibres at fascicle borders minus that inside. Prior."
+    )
+    size_variation: float = Field(
+        250.0, ge=0, description="SD over mean of the living fibres' least diameters, times 1000. Published: Brooke and Engel 1969."
+    )
+    endomysium_um: float = Field(12.0, ge=0, description="um; mean gap between the discs of fibres that face each other. Prior.")
     perifascicular_atrophy: float = Field(0.1, ge=0, le=1, description="Atrophic share at fascicle borders minus that inside. Prior.")
     invaded_share: float = Field(0.02, ge=0, le=1, description="Living fibres with a lymphocyte deeper than 5 um inside. Prior.")
     internal_share: float = Field(0.03, ge=0, le=1, description="Living fibres with internal nuclei. Textbook.")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.measure.shape import measure_shape
 from biopsy_analyzer.score import score
+from biopsy_analyzer.score.pattern import LABELS, pattern_codes
 from biopsy_analyzer.settings import ScoreSettings, Settings
 from biopsy_analyzer.tables import CLUSTERS, FIBRE_STATES, NECROTIC_STATES, empty
 from made_tables import make_fibres, make_nuclei
@@ -39,6 +40,46 @@ def sections(draw):
 
 def scored(fibres, nuclei, area=AREA, used=SETTINGS):
     return score(fibres, nuclei, empty(CLUSTERS), area, used, nuclei_assessed=True).scores
+
+
+SHARES = st.floats(0, 1, exclude_max=True)
+
+
+@given(SHARES, SHARES, SHARES)
+def test_more_necrosis_never_takes_necrosis_away_from_the_pattern(necrosis, more, inflammation):
+    """With the same inflammation: necrosis-predominant stays, and nothing becomes inactive or inflammation-predominant."""
+    low, high = sorted((necrosis, more))
+    before, after = (LABELS[int(pattern_codes(np.array(n), np.array(inflammation), SETTINGS.score))] for n in (low, high))
+    assert after == "necrosis-predominant" or before != "necrosis-predominant"
+    assert after == before or after not in ("inactive", "inflammation-predominant")
+
+
+@given(SHARES, SHARES, SHARES)
+def test_more_inflammation_never_makes_necrosis_predominant(necrosis, inflammation, more):
+    low, high = sorted((inflammation, more))
+    before, after = (LABELS[int(pattern_codes(np.array(necrosis), np.array(i), SETTINGS.score))] for i in (low, high))
+    assert after == before or after not in ("inactive", "necrosis-predominant")
+    assert after == "inflammation-predominant" or before != "inflammation-predominant"
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(20.0, 40.0))
+def test_what_sizes_and_gaps_tell_depends_on_neither_rotation_nor_mirroring_nor_copies(seed, radius):
+    """Turned, mirrored and twice: the same but for what falls on a line of the raster."""
+    rng = np.random.default_rng(seed)
+    y, x = np.divmod(np.arange(400), 20)
+    wide = radius * rng.lognormal(0, 0.1, 400)
+    at = {"y_um": y * 70.0 + rng.normal(0, 6, 400), "x_um": (x + y % 2 / 2) * 80.0 + rng.normal(0, 6, 400)}
+    section = make_fibres(["normal"] * 400, **at, area_um2=np.pi * wide**2, min_feret_um=2 * wide), make_nuclei([])
+    turned = [t.assign(y_um=-t["x_um"], x_um=t["y_um"]) for t in section]
+    mirrored = [t.assign(x_um=-t["x_um"]) for t in section]
+    one, *others = (
+        {item.code: item.value for item in score(f, n, empty(CLUSTERS), 3.0, SETTINGS, nuclei_assessed=True).evidence}
+        for f, n in (section, turned, mirrored, two_copies(*section))
+    )
+    for other in others:
+        assert other["fibre-size-variation"] == pytest.approx(one["fibre-size-variation"])
+        assert other["endomysium-widened"] == pytest.approx(one["endomysium-widened"], abs=0.5)
 
 
 def add(table, row):

@@ -34,7 +34,7 @@ UNSURE = section(fibres=1000, unsure=1000, necrotic=100, firm_necrotic=100, unsu
     ],
 )
 def test_solved_for_the_truth(rates, truth):
-    found = read_share(at(0.1), at(0.1), "necrotic", UNSURE, rates, SETTINGS)
+    found = read_share(at(0.1), at(0.1), "firm_necrotic", UNSURE, rates, SETTINGS, "unsure_necrotic")
     assert found.draws == pytest.approx(np.full(500, truth))
     assert found.value == 0.1
     low, high = found.interval()
@@ -44,15 +44,17 @@ def test_solved_for_the_truth(rates, truth):
 def test_what_a_person_confirmed_is_taken_as_it_is():
     rates = ReaderSettings().by_state()["necrotic"]
     confirmed = section(fibres=1000, unsure=0, necrotic=100, firm_necrotic=100, unsure_necrotic=0)
-    assert read_share(at(0.1), at(0.1), "necrotic", confirmed, rates, SETTINGS).draws == pytest.approx(np.full(500, 0.1))
+    assert read_share(at(0.1), at(0.1), "firm_necrotic", confirmed, rates, SETTINGS, "unsure_necrotic").draws == pytest.approx(
+        np.full(500, 0.1)
+    )
     half = section(fibres=1000, unsure=500, necrotic=100, firm_necrotic=100, unsure_necrotic=50)
-    spread = [np.std(read_share(at(0.1), at(0.1), "necrotic", of, rates, SETTINGS).draws) for of in (half, UNSURE)]
+    spread = [np.std(read_share(at(0.1), at(0.1), "firm_necrotic", of, rates, SETTINGS, "unsure_necrotic").draws) for of in (half, UNSURE)]
     assert 0 < spread[0] < spread[1]
 
 
 def test_uncertain_rates_widen():
     rates = ((0.9, 0.05), (0.01, 0.01), (0.9, 0.1))
-    low, high = read_share(at(0.1), at(0.1), "necrotic", UNSURE, rates, SETTINGS).interval()
+    low, high = read_share(at(0.1), at(0.1), "firm_necrotic", UNSURE, rates, SETTINGS, "unsure_necrotic").interval()
     assert low < 0.1 < high
     assert high - low > 0.02
 

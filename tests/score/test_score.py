@@ -73,6 +73,7 @@ def test_intervals_hold_their_values(fibres_of, nuclei_of):
         (30, 5, "necrosis-predominant"),
         (1, 400, "inflammation-predominant"),
         (60, 400, "mixed"),
+        (120, 300, "mixed"),  # the balance says necrosis, but inflammation is not little
         (0, 3, "inactive"),
         (9, 0, "indeterminate"),
     ],
@@ -88,21 +89,19 @@ def test_patterns(fibres_of, nuclei_of, dead, cells, label):
     assert pattern.reasons
 
 
-@pytest.mark.parametrize(
-    ("dead", "cells", "told"),
-    [
-        (12, 70, "inflammation is not above what false calls alone may give (100 cells per mm2)"),
-        (8, 170, "necrosis is not above what false calls alone may give (3% of fibres)"),
-    ],
-)
-def test_what_false_calls_may_give_is_no_pattern(fibres_of, nuclei_of, dead, cells, told):
-    """300 fibres and `cells` lymphocytes in 1.5 mm2 would be mixed, but one side is no more than false calls make of healthy muscle."""
-    at = np.random.default_rng(1).uniform(0, 1260, (cells, 2))
-    nuclei = nuclei_of(["lymphocyte"] * cells, y_um=at[:, 0], x_um=at[:, 1])
-    fibres = fibres_of(["necrotic"] * dead + ["normal"] * (300 - dead))
-    found = score(fibres, nuclei, NO_CLUSTERS, 1.5, SETTINGS, nuclei_assessed=True)
-    assert found.pattern.label == "indeterminate"
-    assert told in found.pattern.reasons
+def test_what_false_calls_may_give_is_no_pattern():
+    """Mixed in all draws, but as many cells as were counted false calls alone may give."""
+    draws = np.tile([[0.55, 0.52]], (100, 1))
+    found = find_pattern(0.55, 0.48, draws, SETTINGS.score, ())
+    assert found.label == "indeterminate"
+    assert found.reasons[0] == "inflammation is not above what false calls alone may give (100 cells per mm2)"
+
+
+def test_the_likeliest_pattern_is_named_whatever_was_counted():
+    """Calls that are not firm count, but don't decide: 95 of 100 draws are inactive."""
+    draws = np.repeat([[0.1, 0.1], [0.6, 0.1]], [95, 5], axis=0)
+    found = find_pattern(0.5, 0.1, draws, SETTINGS.score, ())
+    assert (found.label, found.support, found.fits) == ("inactive", pytest.approx(0.95), ("inactive", "necrosis-predominant"))
 
 
 def test_the_patterns_that_fit_are_named_the_likeliest_first():
@@ -119,8 +118,8 @@ def test_the_patterns_that_fit_are_named_the_likeliest_first():
 
 
 def test_one_pattern_that_fits_is_one():
-    """94 rounds of 100 agree, and the others fall on three patterns: each is rarer than one round in twenty."""
-    draws = np.repeat([[0.8, 0.1], [0.1, 0.1], [0.8, 0.7], [0.1, 0.8]], [94, 2, 2, 2], axis=0)
+    """88 rounds of 100 agree, and the others fall on three patterns: each is rarer than one round in twenty."""
+    draws = np.repeat([[0.8, 0.1], [0.1, 0.1], [0.8, 0.7], [0.1, 0.8]], [88, 4, 4, 4], axis=0)
     found = find_pattern(0.8, 0.1, draws, SETTINGS.score, ())
     assert found.reasons[0] == "not settled: necrosis-predominant fits this section"
 
@@ -132,8 +131,12 @@ def test_one_pattern_that_fits_is_one():
         (0.376, 0.0, "necrosis-predominant"),
         (0.0, 0.501, "inflammation-predominant"),
         (0.7, 0.51, "mixed"),
-        (0.76, 0.55, "necrosis-predominant"),
-        (0.376, 0.51, "mixed"),
+        (0.9, 0.51, "mixed"),  # the balance alone would say necrosis-predominant
+        (0.9, 0.5, "necrosis-predominant"),  # up to grade 1
+        (0.45, 0.3, "necrosis-predominant"),
+        (0.4, 0.31, "mixed"),
+        (0.45, 0.51, "mixed"),
+        (0.376, 0.51, "inflammation-predominant"),
     ],
 )
 def test_the_rule_by_hand(necrosis, inflammation, label):
@@ -161,7 +164,7 @@ def test_a_single_field_gets_no_pattern(fibres_of, nuclei_of):
     pattern = score(fibres_of(states, area_um2=4000.0), nuclei_of([]), NO_CLUSTERS, 0.29, SETTINGS, nuclei_assessed=True).pattern
     assert pattern.label == "indeterminate"
     assert "0.29 mm2 of tissue are one field (at least 0.3)" in pattern.reasons[0]
-    assert "by the numbers alone necrosis-predominant" in pattern.reasons[-1]
+    assert not any("predominant" in reason for reason in pattern.reasons)  # none is named where none may be read
 
 
 def test_few_fibres_are_told_in_the_reasons(fibres_of, nuclei_of):

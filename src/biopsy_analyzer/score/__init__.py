@@ -31,7 +31,7 @@ from biopsy_analyzer.score.places import find_places, neighbours, no_places
 from biopsy_analyzer.score.reader import read_density, read_share
 from biopsy_analyzer.score.space import NO_PLACES, NOTHING_CONFLUENT, UNTESTED, find_confluent, find_space
 from biopsy_analyzer.score.stages import NO_STAGES, find_stages
-from biopsy_analyzer.score.tallies import area_fractions, cluster_counts, fibre_counts, inflammation
+from biopsy_analyzer.score.tallies import area_fractions, cluster_counts, fibre_counts, inflammation, sheets
 from biopsy_analyzer.settings import ScoreSettings, Settings
 from biopsy_analyzer.tables import CLUSTER_KINDS, CLUSTERS, FIBRES, NUCLEI, empty
 
@@ -77,8 +77,9 @@ def judge(
     scores = Scores(
         fibres=fibre_counts(fibres, nuclei_assessed),
         area_fractions=area_fractions(fibres),
-        clusters=Clusters(**{kind: cluster_counts(clusters, kind, area, nuclei_assessed) for kind in CLUSTER_KINDS}),
+        clusters=Clusters(**{kind: cluster_counts(clusters, kind, area, settings.clusters, nuclei_assessed) for kind in CLUSTER_KINDS}),
         inflammation=inflammation(observed, area, nuclei_assessed),
+        sheets=sheets(clusters, cells, settings.clusters, nuclei_assessed),
         scores=_axes(basis, settings.score),
         pattern=basis.pattern,
         stages=find_stages(seen, settings.space.min_damaged)[0] if seen and nuclei_assessed else NO_STAGES,
@@ -177,10 +178,11 @@ def _basis(
 
 
 def _share(seen: Resampled, part: str, rates: tuple, settings: Settings) -> Drawn:
-    counted, firm = seen.share(part, "fibres"), seen.share(f"firm_{part}", "fibres")
+    told_part = "firm_necrotic" if part == "necrotic" else part  # healthy fibres are seldom called regenerating, firmly or not
+    counted, told = seen.share(part, "fibres"), seen.share(told_part, "fibres")
     assert counted is not None  # at least `min_fibres`
-    assert firm is not None
-    return read_share(counted, firm, part, seen, rates, settings.score)
+    assert told is not None
+    return read_share(counted, told, told_part, seen, rates, settings.score, f"unsure_{part}")
 
 
 def _axes(basis: Basis, settings: ScoreSettings) -> Axes:

@@ -55,6 +55,7 @@ def observe(
     of_fibres, fibre_doubts = _fibre_columns(
         fibres[seen], places.border[seen], confluent[seen], lymphocytes_inside(fibres, nuclei, settings)[seen], settings
     )
+    of_fibres |= {"gap_um": places.gap_um[seen], "facing": places.facing[seen]}
     of_nuclei, nucleus_doubts = _nucleus_columns(nuclei, fibres, places, settings)
     yx = ["y_um", "x_um"]
     return Observed(fibres.loc[seen, yx].to_numpy(), nuclei[yx].to_numpy(), of_fibres, of_nuclei, fibre_doubts | nucleus_doubts)
@@ -63,7 +64,7 @@ def observe(
 def _fibre_columns(
     seen: pd.DataFrame, border: np.ndarray, confluent: np.ndarray, lymphocytes: np.ndarray, settings: Settings
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    area = seen["area_um2"].to_numpy()
+    area, diameter = seen["area_um2"].to_numpy(), seen["min_feret_um"].to_numpy()
     necrotic, pale, regenerating = is_necrotic(seen), *((seen["state"] == s).to_numpy() for s in ("pale-fragmented", "regenerating"))
     eaten = necrotic & (seen["macrophages_inside"].fillna(0).to_numpy() >= settings.space.invaded_by)
     whole = ~seen["touches_border"].to_numpy()
@@ -87,14 +88,23 @@ def _fibre_columns(
         "border_small": small & border,
         "inner_living": ~necrotic & whole & ~border,
         "inner_small": small & ~border,
+        "border": border,
+        "border_necrotic": necrotic & border,
+        "inner": ~border,
+        "inner_necrotic": necrotic & ~border,
+        "sized": ~necrotic & whole,
+        "diameter": (~necrotic & whole) * diameter,
+        "diameter_squared": (~necrotic & whole) * diameter**2,
     }
-    chances = seen["p_necrotic"].to_numpy() + seen["p_pale_fragmented"].to_numpy(), seen["p_regenerating"].to_numpy()
-    doubts: dict[str, np.ndarray] = {}
-    for part, called, chance in zip(("necrotic", "regenerating"), (necrotic, regenerating), chances, strict=True):
-        # what a person called stands, whatever the machine had thought of it
-        firm = called & ((chance >= settings.score.firm_call) | ~columns["unsure"])
-        columns |= {f"firm_{part}": firm, f"unsure_{part}": firm & columns["unsure"]}
-        doubts |= {part: _doubt(chance), f"firm_{part}": _doubt(chance) * firm}
+    dying = seen["p_necrotic"].to_numpy() + seen["p_pale_fragmented"].to_numpy()
+    # what a person called stands, whatever the machine had thought of it
+    firm = necrotic & ((dying >= settings.score.firm_call) | ~columns["unsure"])
+    columns |= {
+        "firm_necrotic": firm,
+        "unsure_necrotic": firm & columns["unsure"],
+        "unsure_regenerating": regenerating & columns["unsure"],
+    }
+    doubts = {"necrotic": _doubt(dying), "firm_necrotic": _doubt(dying) * firm, "regenerating": _doubt(seen["p_regenerating"].to_numpy())}
     return {name: values.astype(np.float64) for name, values in columns.items()}, doubts
 
 

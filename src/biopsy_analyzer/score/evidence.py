@@ -14,6 +14,7 @@ from biopsy_analyzer.score.intervals import Drawn, Resampled
 from biopsy_analyzer.score.model import Axis, Evidence, EvidenceObjects, Pattern, Space
 from biopsy_analyzer.score.places import find_places, neighbours
 from biopsy_analyzer.score.space import NOTHING_CONFLUENT, find_confluent
+from biopsy_analyzer.score.tallies import is_sheet
 from biopsy_analyzer.settings import EvidenceSettings, Settings
 from biopsy_analyzer.tables import EVIDENCE, empty, typed
 
@@ -26,6 +27,7 @@ EULAR, JDM, CLINIC = (
     "juvenile dermatomyositis biopsy tool (Wedderburn 2007)",
     "clinical description of IMNM",
 )
+BROOKE, FSHD = "Brooke and Engel 1969, variability coefficient", "FSHD grade (Rochester)"
 
 
 @dataclass(frozen=True)
@@ -56,15 +58,32 @@ FINDINGS = {
         Finding("clusters-of-ten", "Clusters of 10 or more inflammatory cells, away from necrotic fibres", JDM, "clusters", "cluster"),
         Finding("endomysial-infiltrate", "Endomysial infiltrate around non-necrotic fibres", f"{EULAR}: 1.7", "cells per mm2", "nucleus"),
         Finding("perimysial-infiltrate", "Perimysial or perivascular infiltrate", f"{EULAR}: 1.2", "cells per mm2", "nucleus"),
+        Finding("confluent-infiltrate", "Sheets of inflammatory cells", "textbook", "sheets", "cluster"),
+        Finding(
+            "perifascicular-necrosis",
+            "Perifascicular necrosis",
+            "antisynthetase syndrome, dermatomyositis",
+            "necrotic share at the border minus inside",
+            "fibre",
+        ),
         Finding("perifascicular-atrophy", "Perifascicular atrophy", f"{EULAR}: 1.9", "atrophic share at the border minus inside", "fibre"),
         Finding(
             "fibre-invasion", "Lymphocytes inside non-necrotic fibres", "polymyositis, inclusion body myositis", "share of fibres", "fibre"
         ),
         Finding("internal-nuclei", "Internal nuclei", "textbook: more than 3 % of fibres", "share of living fibres", "fibre"),
+        Finding("fibre-size-variation", "Fibre sizes vary", f"{BROOKE}; {FSHD}", "SD / mean of least diameters x 1000", "fibre"),
+        Finding("endomysium-widened", "Endomysium is widened: fibrosis, oedema or retraction, not told apart", FSHD, "um between fibres"),
     )
 }
 NOT_ON_HE = (
-    ("rimmed-vacuoles", "Rimmed vacuoles", f"{EULAR}: 3.1", "this version does not measure vacuoles; trichrome shows them best"),
+    (
+        "rimmed-vacuoles",
+        "Rimmed vacuoles",
+        f"{EULAR}: 3.1",
+        "vacuoles are not measured; in frozen H&E freezing makes holes like them, and trichrome shows them best",
+    ),
+    ("fatty-replacement", "Fatty replacement", FSHD, "fat is not outlined, and not told from other gaps between fibres"),
+    ("perimysial-damage", "Perimysial fragmentation", "anti-HMGCR and antisynthetase series", "the texture of perimysium is not measured"),
     (
         "perivascular-apart",
         "Perivascular infiltrate apart",
@@ -141,7 +160,7 @@ def _judge(code: str, basis: Basis, clusters: pd.DataFrame, settings: Settings) 
         return None, None, None, "not_assessable", basis.why_not
     if code in NEED_CELLS and not basis.cells:
         return None, None, None, "not_assessable", "needs nuclei and a tissue area"
-    if code.startswith("clusters-"):
+    if code.startswith("clusters-") or code == "confluent-infiltrate":
         return _clusters(code, clusters, settings)
     if code == "large-necrotic-areas":
         return _confluent(basis, seen, settings.evidence.confluent_area_share)
@@ -156,10 +175,10 @@ def _judge(code: str, basis: Basis, clusters: pd.DataFrame, settings: Settings) 
 
 
 SPARSE = {"sparse-inflammation", "lymphocytes-sparse"}  # present below their threshold
-NEED_PERIMYSIUM = {"perimysial-infiltrate", "perifascicular-atrophy"}
+NEED_PERIMYSIUM = {"perimysial-infiltrate", "perifascicular-atrophy", "perifascicular-necrosis"}
 NEED_CELLS = {
     "necrosis-predominant", "stages-mixed", "myophagocytosis", *SPARSE, "macrophage-predominant", "clusters-at-necrosis",
-    "clusters-of-ten", "endomysial-infiltrate", "perimysial-infiltrate", "fibre-invasion", "internal-nuclei",
+    "clusters-of-ten", "confluent-infiltrate", "endomysial-infiltrate", "perimysial-infiltrate", "fibre-invasion", "internal-nuclei",
 }  # fmt: skip
 
 
@@ -183,11 +202,13 @@ def _doubted(code: str, judged: dict[str, Judged], doubts: Doubts) -> Judged:
     return value, interval, threshold, state, reason
 
 
-ABSENCES = {*SPARSE, "necrosis-scattered"}  # present where cells, or groups, were not found
-REST_ON_NECROSIS = {"necrosis-scattered", "stages-mixed", "myophagocytosis", "large-necrotic-areas", "clusters-at-necrosis"}
+ABSENCES = {*SPARSE, "necrosis-scattered", "endomysium-widened"}  # present where cells, groups, or fibres in the gaps were not found
+REST_ON_NECROSIS = {
+    "necrosis-scattered", "stages-mixed", "myophagocytosis", "large-necrotic-areas", "clusters-at-necrosis", "perifascicular-necrosis",
+}  # fmt: skip
 NEED_KINDS = {
-    "necrosis-predominant", *SPARSE, "macrophage-predominant", "clusters-at-necrosis", "clusters-of-ten", "endomysial-infiltrate",
-    "perimysial-infiltrate", "fibre-invasion",
+    "necrosis-predominant", *SPARSE, "macrophage-predominant", "clusters-at-necrosis", "clusters-of-ten", "confluent-infiltrate",
+    "endomysial-infiltrate", "perimysial-infiltrate", "fibre-invasion",
 }  # fmt: skip
 
 
@@ -206,6 +227,12 @@ def _quantity(code: str, basis: Basis, seen: Resampled, design: float) -> Drawn 
         return seen.density(cells[code], design)
     if code == "perifascicular-atrophy":
         return _difference(seen.share("border_small", "border_living"), seen.share("inner_small", "inner_living"))
+    if code == "perifascicular-necrosis":
+        return _difference(seen.share("border_necrotic", "border"), seen.share("inner_necrotic", "inner"))
+    if code == "fibre-size-variation":
+        return seen.variation("diameter", "sized")
+    if code == "endomysium-widened":
+        return seen.mean("gap_um", "facing")
     part, whole, of = {
         "myophagocytosis": ("phagocytosed", "necrotic", None),
         "macrophage-predominant": ("macrophages", "mononuclear", None),
@@ -230,6 +257,9 @@ def _threshold(code: str, settings: Settings) -> float:
         "endomysial-infiltrate": own.endomysial_per_mm2,
         "perimysial-infiltrate": own.perimysial_per_mm2,
         "perifascicular-atrophy": own.perifascicular_atrophy,
+        "perifascicular-necrosis": own.perifascicular_necrosis,
+        "fibre-size-variation": own.size_variation,
+        "endomysium-widened": own.endomysium_um,
         "myophagocytosis": own.phagocytosed_share,
         "macrophage-predominant": own.macrophage_share,
         "fibre-invasion": own.invaded_share,
@@ -267,9 +297,12 @@ def _confluent(basis: Basis, seen: Resampled, threshold: float) -> Judged:
 
 
 def _chosen_clusters(code: str, clusters: pd.DataFrame, settings: Settings) -> np.ndarray:
+    sheet, at_necrosis = is_sheet(clusters, settings.clusters), (clusters["necrotic_fibres"] > 0).to_numpy()
+    if code == "confluent-infiltrate":
+        return sheet
     if code == "clusters-of-ten":
-        return np.asarray((clusters["cells"] >= settings.clusters.min_cells).to_numpy() & (clusters["necrotic_fibres"] == 0).to_numpy())
-    return np.asarray((clusters["necrotic_fibres"] > 0).to_numpy() & (clusters["kind"] == "macrophage").to_numpy())
+        return np.asarray((clusters["cells"] >= settings.clusters.min_cells).to_numpy() & ~at_necrosis & ~sheet)
+    return np.asarray(at_necrosis & (clusters["kind"] == "macrophage").to_numpy() & ~sheet)
 
 
 def _of_section(code: str, basis: Basis, settings: Settings) -> Judged:
@@ -301,7 +334,8 @@ def objects_of(
     """Ids, ascending, of the objects that each item rests on; none for items of the section as a whole."""
     of_fibres = {
         "necrotic-fibres": "necrotic", "necrosis-scattered": "necrotic", "stages-mixed": "damaged", "myophagocytosis": "phagocytosed",
-        "regeneration": "regenerating", "perifascicular-atrophy": "border_small", "fibre-invasion": "invaded",
+        "regeneration": "regenerating", "perifascicular-atrophy": "border_small",
+        "perifascicular-necrosis": "border_necrotic", "fibre-size-variation": "sized", "fibre-invasion": "invaded",
         "internal-nuclei": "internal",
     }  # fmt: skip
     of_nuclei = {
@@ -312,9 +346,10 @@ def objects_of(
     found = {code: assessable[observed.fibres[name] > 0] for code, name in of_fibres.items()}
     found |= {code: nuclei["nucleus_id"].to_numpy()[observed.nuclei[name] > 0] for code, name in of_nuclei.items()}
     found["large-necrotic-areas"] = fibres["fibre_id"].to_numpy()[confluent]
-    for code in ("clusters-at-necrosis", "clusters-of-ten"):
+    for code in ("clusters-at-necrosis", "clusters-of-ten", "confluent-infiltrate"):
         found[code] = clusters["cluster_id"].to_numpy()[_chosen_clusters(code, clusters, settings)]
-    found["necrosis-predominant"] = np.empty(0, dtype=np.int32)
+    for code in ("necrosis-predominant", "endomysium-widened"):
+        found[code] = np.empty(0, dtype=np.int32)
     return {code: np.sort(ids) for code, ids in found.items()}
 
 

@@ -76,7 +76,8 @@ def _merged(n: int, facing: Facing, widest: float, spread: float, settings: Spac
     group: np.ndarray = np.arange(n)
     size: np.ndarray = np.ones(n)
     a, b = facing.pairs.T
-    total, count = facing.gap_um, np.ones(len(facing.gap_um))
+    total: np.ndarray = facing.gap_um
+    count: np.ndarray = np.ones(len(facing.gap_um))
     while len(a):
         mean = total / count
         small = np.minimum(size[a], size[b]) < settings.least_fascicle

@@ -80,6 +80,19 @@ class Resampled:
         effective = self._effective(area, value / area, value * area, rounds, least_design)
         return Drawn(value, gammaincinv(value * effective + 0.5, _ranks(rounds)) / effective)
 
+    def mean(self, part: str, of: str) -> Drawn | None:
+        """part / of, a mean of `of` things, by the blocks alone; None without any."""
+        drawn = self._ratio(part, of)
+        return None if drawn is None else Drawn(*drawn)
+
+    def variation(self, part: str, of: str) -> Drawn | None:
+        """1000 SD / mean of the `part` of `of` things, by the blocks alone; needs the sum of squares `<part>_squared`."""
+        mean, square = self.mean(part, of), self.mean(f"{part}_squared", of)
+        if mean is None or square is None or mean.value <= 0:
+            return None
+        value, draws = (1000 * np.sqrt(np.maximum(s - m**2, 0)) / m for m, s in ((mean.value, square.value), (mean.draws, square.draws)))
+        return Drawn(float(value), draws)
+
     def _ratio(self, part: str, whole: str) -> tuple[float, np.ndarray] | None:
         i, j = self.names.index(part), self.names.index(whole)
         if self.totals[j] <= 0:

@@ -65,6 +65,14 @@ class Clusters(_Part):
     mixed: ClusterCounts
 
 
+class Sheets(_Part):
+    """Confluent infiltrates: what would be a cluster, were it not larger than `sheet_um2`; all null without nuclei."""
+
+    count: Count | None = None
+    cells: Count | None = None
+    area_mm2: float | None = Field(default=None, ge=0, description="of squares of `reach_um` that hold one of their cells")
+
+
 class Inflammation(_Part):
     """Inflammatory cells; all null without nuclei. Interstitial: not inside a necrotic or pale-fragmented fibre."""
 
@@ -104,7 +112,7 @@ class Pattern(_Part):
     """The pattern of damage, and what it rests on."""
 
     label: Pattern_
-    support: Share | None = Field(description="share of bootstrap rounds that give the pattern of the values; null without scores")
+    support: Share | None = Field(description="share of bootstrap rounds that give the likeliest pattern; null without scores")
     fits: tuple[Pattern_, ...] = Field(
         default=(),
         description="patterns of at least a twentieth of the rounds, the likeliest first; empty where something forbids a pattern",
@@ -205,6 +213,7 @@ class Scores(_Part):
     area_fractions: AreaFractions
     clusters: Clusters
     inflammation: Inflammation
+    sheets: Sheets = Field(default=Sheets(), description="null in results of versions that did not tell them from clusters")
     scores: Axes
     pattern: Pattern
     stages: Stages

@@ -1,4 +1,4 @@
-"""The pattern of damage: a rule on two axes, whether the section supports it, and whether false calls alone could give it."""
+"""The pattern of damage: a rule on two axes, how probable each pattern is, and whether false calls alone could give it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ FITS = 0.05  # share of the rounds from which a pattern is said to fit: what one
 
 
 def pattern_codes(necrosis: np.ndarray, inflammation: np.ndarray, settings: ScoreSettings) -> np.ndarray:
-    """Index into LABELS for each pair of axis values: inactive where neither is above its floor, else by the balance against the margin."""
+    """Index into LABELS for each pair of axis values.
+
+    Inactive where neither is above its floor, else by the balance against the margin; necrosis is predominant only where there is little
+    inflammation besides (no more than `little_inflammation`), and mixed is what is left.
+    """
     balance = necrosis - inflammation
-    code = np.where(balance >= settings.balance_margin, NECROSIS, np.where(balance <= -settings.balance_margin, INFLAMMATION, MIXED))
     above_necrosis, above_inflammation = above_floors(necrosis, inflammation, settings)
+    alone = above_necrosis & (balance >= settings.balance_margin) & (inflammation <= settings.little_inflammation)
+    inflamed = above_inflammation & (balance <= -settings.balance_margin)
+    code = np.where(alone, NECROSIS, np.where(inflamed, INFLAMMATION, MIXED))
     return np.where(above_necrosis | above_inflammation, code, INACTIVE)
 
 
@@ -31,22 +37,23 @@ def above_floors(necrosis: np.ndarray, inflammation: np.ndarray, settings: Score
 def find_pattern(
     necrosis: float, inflammation: float, draws: np.ndarray, settings: ScoreSettings, facts: tuple[str, ...], doubts: tuple[str, ...] = ()
 ) -> Pattern:
-    """The pattern of the values, or indeterminate: fewer than `min_support` of the bootstrap rounds agree, false calls suffice, or doubts.
+    """The likeliest pattern of the draws, or indeterminate: in fewer than `min_support` of them, or false calls suffice, or doubts.
 
-    draws  (rounds, 2) necrosis and inflammation axis of each round;  facts  sentences with the numbers behind the axes
-    doubts  sentences that forbid a pattern whatever the values are
+    draws  (rounds, 2) necrosis and inflammation axis of each round, with the reader's errors in them; what was counted decides nothing
+    facts  sentences with the numbers behind the axes;  doubts  sentences that forbid a pattern whatever the values are: then none is named
     """
-    values = np.array(necrosis), np.array(inflammation)
-    code = int(pattern_codes(*values, settings))
     shares = np.bincount(pattern_codes(draws[:, 0], draws[:, 1], settings), minlength=4) / max(len(draws), 1)
+    code = int(shares.argmax())
     support = float(shares[code])
-    fits = () if doubts else tuple(LABELS[i] for i in np.argsort(-shares, kind="stable") if shares[i] >= FITS)
-    balance = f"balance {necrosis - inflammation:+.2f}; by the numbers alone {LABELS[code]}, as in {support:.0%} of resampled sections"
-    doubts += _false_calls(code, *values, settings)
-    if support < settings.min_support and fits:  # where doubts forbid a pattern, none is named
-        doubts += (f"not settled: {' or '.join(fits)} {'fits' if len(fits) == 1 else 'fit'} this section",)
     if doubts:
-        return Pattern(label="indeterminate", support=support, fits=fits, reasons=(*doubts, *facts, balance))
+        return Pattern(label="indeterminate", support=support, reasons=(*doubts, *facts))
+    fits = tuple(LABELS[i] for i in np.argsort(-shares, kind="stable") if shares[i] >= FITS)
+    against = _false_calls(code, np.array(necrosis), np.array(inflammation), settings)
+    if support < settings.min_support:
+        against += (f"not settled: {' or '.join(fits)} {'fits' if len(fits) == 1 else 'fit'} this section",)
+    balance = f"balance {necrosis - inflammation:+.2f}; {LABELS[code]} in {support:.0%} of resampled sections"
+    if against:
+        return Pattern(label="indeterminate", support=support, fits=fits, reasons=(*against, *facts, balance))
     little = (f"inflammation below {settings.active:g}: little",) if code == NECROSIS and inflammation < settings.active else ()
     few = ("calls so few may all be false",) if code == INACTIVE and max(necrosis, inflammation) > 0 else ()
     return Pattern(label=LABELS[code], support=support, fits=fits, reasons=(*facts, *little, *few, balance))

@@ -9,6 +9,7 @@ facing fibres of two fascicles (fascicles.py), where it is narrower. Discs miss 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -26,12 +27,15 @@ class Places:
 
     border  (n,) bool: fibres at the border of their fascicle;  in_gap  (m,) bool: nuclei in the perimysium
     fascicle  (n,) int: the fascicle of each fibre;  fascicles  how many there are; 0 where no perimysium is seen
+    gap_um, facing  (n,): half the gaps to the fibres of its fascicle that it faces, overlaps counting 0, and half their number
     """
 
     border: np.ndarray
     in_gap: np.ndarray
     fascicle: np.ndarray
     fascicles: int
+    gap_um: np.ndarray
+    facing: np.ndarray
 
 
 def find_places(fibres: pd.DataFrame, nuclei: pd.DataFrame, settings: SpaceSettings) -> Places:
@@ -39,17 +43,26 @@ def find_places(fibres: pd.DataFrame, nuclei: pd.DataFrame, settings: SpaceSetti
     yx, nucleus_yx = fibres[["y_um", "x_um"]].to_numpy(), nuclei[["y_um", "x_um"]].to_numpy()
     if not len(fibres):
         return no_places(fibres, nuclei)
-    border, perimysium, fascicle, fascicles, middle, half = _compartments(yx, fibres["area_um2"].to_numpy(), settings)
-    if not perimysium.any():
-        return no_places(fibres, nuclei)
-    return Places(border, _under(perimysium, (nucleus_yx - middle) / settings.raster_um + half), fascicle, fascicles)
+    found = _compartments(yx, fibres["area_um2"].to_numpy(), settings)
+    in_gap = _under(found.perimysium, (nucleus_yx - found.middle) / settings.raster_um + found.half)
+    return Places(found.border, in_gap, found.fascicle, found.fascicles, found.gap_um, found.facing)
+
+
+class Compartments(NamedTuple):
+    """What the fibres alone tell of `Places`; perimysium bool (H, W), and the middle of that raster in um and px."""
+
+    border: np.ndarray
+    fascicle: np.ndarray
+    fascicles: int
+    gap_um: np.ndarray
+    facing: np.ndarray
+    perimysium: np.ndarray
+    middle: np.ndarray
+    half: np.ndarray
 
 
 @remember_last
-def _compartments(
-    yx: np.ndarray, area_um2: np.ndarray, settings: SpaceSettings
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, np.ndarray, np.ndarray]:
-    """Fibres at fascicle borders (n,) bool, perimysium (H, W) bool, fascicles (n,), how many; the raster's middle in um and px."""
+def _compartments(yx: np.ndarray, area_um2: np.ndarray, settings: SpaceSettings) -> Compartments:
     radius = np.sqrt(area_um2 / np.pi)
     middle = (yx.min(axis=0) + yx.max(axis=0)) / 2  # from the middle, so that a mirrored section has the same raster
     half = np.ceil(((yx.max(axis=0) - yx.min(axis=0)) / 2 + settings.tissue_um + radius.max()) / settings.raster_um).astype(int) + 1
@@ -60,21 +73,23 @@ def _compartments(
     fascicle, usual_um = find_fascicles(radius, facing, settings)
     gap = _wide_gaps(outside, settings.perimysium_um + usual_um, np.median(area_um2), settings)
     perimysium = gap | _septa(fascicle[nearest], outside, settings)
-    if not perimysium.any():
-        return np.zeros(len(yx), bool), perimysium, fascicle, 0, middle, half
     border = np.zeros(len(yx), dtype=bool)
     if gap.any():
         to_gap = cv2.distanceTransform((~gap).astype(np.uint8), cv2.DIST_L2, 3) * settings.raster_um
         at = np.clip(np.floor(yx_px).astype(int), 0, np.array(shape) - 1)
         border = to_gap[at[:, 0], at[:, 1]] - radius <= settings.border_um
-    border[facing.pairs[np.diff(fascicle[facing.pairs], axis=1)[:, 0] != 0].ravel()] = True
-    fascicles = int((np.bincount(fascicle) >= settings.least_fascicle).sum())
-    return border, perimysium, fascicle, fascicles, middle, half
+    apart = fascicle[facing.pairs[:, 0]] != fascicle[facing.pairs[:, 1]]
+    border[facing.pairs[apart].ravel()] = True
+    fascicles = int((np.bincount(fascicle) >= settings.least_fascicle).sum()) if perimysium.any() else 0
+    within, gaps = facing.pairs[~apart].ravel(), np.repeat(np.maximum(facing.gap_um[~apart], 0.0), 2) / 2
+    gap_um, number = (np.bincount(within, weights=of, minlength=len(yx)) for of in (gaps, np.full(len(gaps), 0.5)))
+    return Compartments(border, fascicle, fascicles, gap_um, number, perimysium, middle, half)
 
 
 def no_places(fibres: pd.DataFrame, nuclei: pd.DataFrame) -> Places:
-    """Places where no perimysium is seen: all inside."""
-    return Places(np.zeros(len(fibres), bool), np.zeros(len(nuclei), bool), np.zeros(len(fibres), dtype=np.int64), 0)
+    """Places where nothing is told: all inside."""
+    nowhere, nothing = np.zeros(len(fibres), dtype=bool), np.zeros(len(fibres))
+    return Places(nowhere, np.zeros(len(nuclei), dtype=bool), np.zeros(len(fibres), dtype=np.int64), 0, nothing, nothing)
 
 
 def neighbours(fibres: pd.DataFrame, settings: SpaceSettings) -> np.ndarray:

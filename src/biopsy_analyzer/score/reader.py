@@ -13,12 +13,14 @@ from biopsy_analyzer.score.intervals import Drawn, Resampled
 from biopsy_analyzer.settings import Rate, ReaderSettings, ScoreSettings
 
 
-def read_share(counted: Drawn, firm: Drawn, part: str, seen: Resampled, rates: tuple[Rate, Rate, Rate], settings: ScoreSettings) -> Drawn:
-    """A share of fibres with the reader's errors in its draws, which are made of its firm calls.
+def read_share(
+    counted: Drawn, told: Drawn, part: str, seen: Resampled, rates: tuple[Rate, Rate, Rate], settings: ScoreSettings, unsure: str
+) -> Drawn:
+    """The share `counted` with the reader's errors in its draws, which are made of the calls `told`: all of them, or the firm ones.
 
-    counted, firm  the share of all calls, and of those with a probability of at least `firm_call`: false calls are seldom firm
-    rates  recall by firm calls among fibres found, false firm calls among the others, and how often a fibre of the class is
-           outlined against the others
+    part, unsure  names of those calls among what is summed up: all, and those that no person confirmed
+    rates  recall by such calls among fibres found, false ones among the others, and how often a fibre of the class is outlined
+           against the others
     """
     machine = seen.total("unsure") / max(seen.total("fibres"), 1.0)  # the share of fibres that no person has confirmed
     if machine <= 0:
@@ -27,9 +29,9 @@ def read_share(counted: Drawn, firm: Drawn, part: str, seen: Resampled, rates: t
     recall, false = (_draw(rate, len(counted.draws), rng) for rate in rates[:2])
     found = _draw(rates[2], len(counted.draws), rng, ratio=True)
     # among the machine's own calls as many are of the class as in the section's
-    called = seen.total(f"unsure_{part}") / seen.total(f"firm_{part}") if seen.total(f"firm_{part}") else 1.0
-    confirmed = firm.draws * (1 - called)
-    own = firm.draws * called
+    called = seen.total(unsure) / seen.total(part) if seen.total(part) else 1.0
+    confirmed = told.draws * (1 - called)
+    own = told.draws * called
     true = np.clip((own - false * machine) / np.maximum(recall - false, 0.1), 0.0, machine)
     missed = true / np.maximum(found, 0.1)
     return Drawn(counted.value, (confirmed + missed) / (1 - true + missed))

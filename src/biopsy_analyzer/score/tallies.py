@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from biopsy_analyzer.score.axes import Observed
-from biopsy_analyzer.score.model import AreaFractions, ClusterCounts, FibreCounts, Inflammation, Spread
+from biopsy_analyzer.score.model import AreaFractions, ClusterCounts, FibreCounts, Inflammation, Sheets, Spread
+from biopsy_analyzer.settings import ClusterSettings
 from biopsy_analyzer.tables import FIBRE_STATES
 
 
@@ -43,11 +44,29 @@ def area_fractions(fibres: pd.DataFrame) -> AreaFractions:
     return AreaFractions(**shares)
 
 
-def cluster_counts(clusters: pd.DataFrame, kind: str, area: float | None, nuclei_assessed: bool) -> ClusterCounts:
-    """Clusters of one kind in `area` mm2 of tissue."""
+def is_sheet(clusters: pd.DataFrame, settings: ClusterSettings) -> np.ndarray:
+    """Which clusters are larger than `sheet_um2` (their hull), bool (n,): a confluent infiltrate and no cluster any more."""
+    return np.asarray(clusters["area_um2"].fillna(0.0).to_numpy() > settings.sheet_um2)
+
+
+def sheets(clusters: pd.DataFrame, nuclei: pd.DataFrame, settings: ClusterSettings, nuclei_assessed: bool) -> Sheets:
+    """Confluent infiltrates; their area is that of the squares of `reach_um` with a cell: a hull holds much between."""
+    if not nuclei_assessed:
+        return Sheets(count=None, cells=None, area_mm2=None)
+    found = is_sheet(clusters, settings)
+    members = nuclei["cluster_id"].isin(clusters["cluster_id"].to_numpy()[found]).to_numpy()
+    squares = np.floor(nuclei.loc[members, ["y_um", "x_um"]].to_numpy() / settings.reach_um).astype(np.int64)
+    area = len(np.unique(squares, axis=0)) * settings.reach_um**2 / 1e6
+    return Sheets(count=int(found.sum()), cells=int(clusters["cells"].to_numpy()[found].sum()), area_mm2=area)
+
+
+def cluster_counts(
+    clusters: pd.DataFrame, kind: str, area: float | None, settings: ClusterSettings, nuclei_assessed: bool
+) -> ClusterCounts:
+    """Clusters of one kind in `area` mm2 of tissue, sheets left out."""
     if not nuclei_assessed:
         return ClusterCounts(count=None, per_mm2=None, around_necrotic_fibres=None)
-    chosen = clusters[clusters["kind"] == kind]
+    chosen = clusters[(clusters["kind"] == kind).to_numpy() & ~is_sheet(clusters, settings)]
     around = int((chosen["necrotic_fibres"] > 0).sum())
     return ClusterCounts(count=len(chosen), per_mm2=len(chosen) / area if area else None, around_necrotic_fibres=around)
 

@@ -200,7 +200,7 @@ def test_what_this_section_leaves_open_stands_apart_from_what_none_shows(results
 def test_settings_that_are_not_the_defaults_are_named(sick: Result, tmp_path: Path) -> None:
     strict = sick.settings.model_copy(update={"score": sick.settings.score.model_copy(update={"balance_margin": 0.3})})
     text = Tree((write_result(dataclasses.replace(sick, settings=strict), tmp_path) / "report.html").read_text("utf-8")).text
-    assert "score.balance_margin = 0.3 (default 0.2)" in text
+    assert "score.balance_margin = 0.3 (default 0.1)" in text
 
 
 def test_precision_and_region_are_told(sick: Result, tmp_path: Path) -> None:

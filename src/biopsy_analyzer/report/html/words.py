@@ -8,9 +8,9 @@ STATUS = {
     "refused": ("Refused", "Nothing on this slide could be scored. There are no numbers."),
 }
 PATTERNS = {
-    "necrosis-predominant": ("Necrosis-predominant", "Damaged fibres outweigh the inflammation."),
+    "necrosis-predominant": ("Necrosis-predominant", "Necrosis with little inflammation."),
     "inflammation-predominant": ("Inflammation-predominant", "Inflammation outweighs the damaged fibres."),
-    "mixed": ("Mixed", "Necrosis and inflammation together; neither outweighs the other."),
+    "mixed": ("Mixed", "Necrosis and inflammation together."),
     "inactive": ("Inactive", "Neither necrosis nor inflammation is above what false calls alone may give."),
     "indeterminate": ("Indeterminate", "This section does not settle the pattern."),
 }
