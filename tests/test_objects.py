@@ -45,7 +45,7 @@ def test_an_object_is_owned_by_its_middle(labels: np.ndarray) -> None:
     assert few.table["map_normal"].tolist() == pytest.approx([0.2, 0.3, 0.4], abs=1e-3)
     assert not few.table["touches_border"].any()
     assert sorted(np.unique(few.visible)) == [0, 1, 2, 3, 4]  # the neighbour stays, for what is measured round about
-    assert sorted(np.unique(few.labels)) == [0, 1, 2, 3]
+    assert len(few.table) == 3
     assert [len(ring) for ring in few.rings] == [4, 4, 4]
 
 

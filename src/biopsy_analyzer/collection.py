@@ -45,12 +45,11 @@ class Collection:
 
     def take(self, found: Found) -> None:
         """Keep what a window owns, numbered for now as it comes."""
-        labels = found.labels
         with self._lock:
-            before = self._found
-            self._found += len(found.table)
+            before, own = self._found, len(found.table)
+            self._found += own
             self._parts.append(replace(found, visible=np.zeros((0, 0), np.int32)))  # a slice would hold the window's pixels
-        self._store.write(*found.at, np.where(labels > 0, labels + before, 0))
+        self._store.write(*found.at, found.visible, own, before)
 
     def cover(self, grid: PixelGrid) -> np.ndarray:
         """Which pixels of `grid` have their centre under an object found so far, bool (H, W)."""

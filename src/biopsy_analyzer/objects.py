@@ -44,11 +44,6 @@ class Found:
     first: np.ndarray
     cut: int
 
-    @property
-    def labels(self) -> np.ndarray:
-        """The window's own objects, int32 (h, w)."""
-        return np.where(self.visible <= len(self.table), self.visible, 0)
-
 
 def find_objects(
     view: View,

@@ -47,3 +47,12 @@ def test_renumbered(stored: StoredLabels, image: np.ndarray) -> None:
     store.write(1, 1, np.array([[1, 2, 3]], np.int32))
     store.renumber(np.array([0, 3, 1, 2]))
     assert store[1:2, :].tolist() == [[0, 3, 1, 2]]
+
+
+def test_labels_are_renumbered_and_larger_ones_left_out_as_they_are_laid_down() -> None:
+    stored = StoredLabels((6, 8))
+    stored.write(0, 0, np.full((6, 8), 9, np.int32))
+    stored.write(1, 2, np.array([[0, 1, 2], [3, 4, 1]], np.int32), most=2, add=10)
+    wanted = np.full((6, 8), 9)
+    wanted[1, 3:5], wanted[2, 4] = (11, 12), 11
+    assert np.array_equal(stored[:, :], wanted)

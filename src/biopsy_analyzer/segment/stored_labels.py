@@ -34,14 +34,18 @@ class StoredLabels:
         """Bytes in memory."""
         return sum(map(len, self._chunks.values()))
 
-    def write(self, top: int, left: int, labels: np.ndarray) -> None:
-        """Lay the labels of a window over what is there; its background leaves it. The window lies inside the image."""
+    def write(self, top: int, left: int, labels: np.ndarray, most: int | None = None, add: int = 0) -> None:
+        """Lay the labels of a window over what is there; its background leaves it. The window lies inside the image.
+
+        most  larger labels count as background (None: none do);  add  to each label
+        """
         with self._lock:
             for key, here, there in _pieces(slice(top, top + labels.shape[0]), slice(left, left + labels.shape[1])):
                 new = labels[there]
-                if new.any():
+                laid = new > 0 if most is None else (new > 0) & (new <= most)
+                if laid.any():
                     chunk = self._chunk(key)
-                    chunk[here] = np.where(new > 0, new, chunk[here])
+                    np.copyto(chunk[here], new + np.int32(add), where=laid)
                     self._chunks[key] = bytes(imagecodecs.zstd_encode(chunk.tobytes(), 1))
 
     def renumber(self, numbers: np.ndarray) -> None:
