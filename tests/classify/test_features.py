@@ -43,6 +43,24 @@ def test_features_do_not_see_stain_strength(fibres_of, strength):
     np.testing.assert_allclose(one, other)
 
 
+def test_eosin_by_hand(fibres_of):
+    """Ordinary: 0.3, 0.3, 0.32 (map_normal 0.9), with haematoxylin 0.1, so their density is 0.4 and the spread 1.48 * 0 + 0.012."""
+    fibres = fibres_of(
+        ["normal"] * 12,
+        map_normal=[0.9] * 3 + [0.1] * 9,
+        eosin_od=[0.30, 0.30, 0.32] + [0.15, 0.0, 0.60] + [0.2] * 6,
+        haematoxylin_od=0.1,
+    )
+    found = state_features(relative_to_section(count_nuclei(fibres, None)))
+    assert found["eosin"][3:6].tolist() == pytest.approx([-0.375, -0.75, 0.75])
+    assert found["eosin_ratio"][3:6].tolist() == pytest.approx([np.log2(0.154 / 0.304), np.log2(0.004 / 0.304), np.log2(0.604 / 0.304)])
+    assert found["eosin_spreads"][3:6].tolist() == pytest.approx([-12.5, -25.0, 25.0])
+    varied = fibres.assign(eosin_od=[0.26, 0.30, 0.34, *fibres["eosin_od"][3:]])  # the same middle, a spread of 1.48 * 0.04 + 0.012
+    found = state_features(relative_to_section(count_nuclei(varied, None)))
+    assert found["eosin_spreads"][3] == pytest.approx(-0.15 / 0.0712)
+    assert found["eosin_ratio"][3] == pytest.approx(np.log2(0.154 / 0.304))
+
+
 def test_no_fibres_no_rows(fibres_of, nuclei_of):
     features = state_features(relative_to_section(count_nuclei(fibres_of([]), nuclei_of([]))))
     assert features.shape == (0, len(FEATURES))

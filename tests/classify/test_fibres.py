@@ -44,6 +44,14 @@ def test_states_and_reasons(fibres_of, nuclei_of):
     assert found["assessable"].all()
 
 
+def test_what_says_the_same_is_told_once(fibres_of, nuclei_of):
+    model = model_by_hand()
+    for name in ("eosin_ratio", "eosin_spreads"):
+        model.below[1, FEATURES.index(name)] = -5
+    found = classify_fibres(section(fibres_of), eaten(nuclei_of), model, SETTINGS)
+    assert found["reason"][10] == "pale: eosin 0.12 OD below ordinary fibres"
+
+
 def test_reasons_of_a_call_are_its_own(fibres_of, nuclei_of):
     """What the network thinks of another state is no reason, a low map is told against the ordinary one, a close second is named."""
     model = model_by_hand()

@@ -12,10 +12,14 @@ import pandas as pd
 
 SEEN = {"map_necrotic": "seen_necrotic", "map_pale_fragmented": "seen_pale_fragmented", "map_regenerating": "seen_regenerating"}
 """Log odds of the network's pooled maps: the feature that compares them with ordinary fibres, and the one that takes them as they are."""
+TOLD_BY = {seen: compared for compared, seen in SEEN.items()} | {"eosin_ratio": "eosin", "eosin_spreads": "eosin"}
+"""Features that say again what another one says, and that one: together they weigh more, a reader is told once."""
 NUCLEAR_FEATURES = ("nuclear_fraction", "internal_nuclei", "macrophages_inside", "deepest_nucleus")
 FEATURES = (
     "haematoxylin",  # difference to ordinary fibres over their optical density: basophilia
     "eosin",  # the same of eosin: negative pale, positive hyaline
+    "eosin_ratio",  # log2 of eosin over that of ordinary fibres: tells a ghost from what is merely pale
+    "eosin_spreads",  # the difference in spreads of the ordinary fibres: what stands out where all are alike may not where they vary
     "haematoxylin_sd",
     "eosin_sd",
     "mottling",  # difference to ordinary fibres
@@ -30,6 +34,10 @@ FEATURES = (
 
 ORDINARY_SHARE = 0.25
 """Of a section's fibres, taken for ordinary. Half and a tenth read left-out drawn sections worse or no better (docs/networks.md)."""
+
+FAINTEST_SHARE, LEAST_SPREAD = 0.01, 0.03
+"""Of the ordinary fibres' density: what is added to eosin before its ratio, and to the ordinary fibres' spread, so that neither is 0.
+Other values read left-out drawn sections no better (docs/networks.md)."""
 
 INSIDE_UM = 2.0  # a macrophage nearer to the border may as well lie on the fibre: outlines are no better than that
 
@@ -97,6 +105,7 @@ def state_features(fibres: pd.DataFrame) -> pd.DataFrame:
     features = {
         "haematoxylin": fibres["haematoxylin_rel"] / density,
         "eosin": fibres["eosin_rel"] / density,
+        **_eosin(fibres["eosin_od"], ordinary, density),
         **{name: (fibres[name] - _median(fibres[name], ordinary)) / density for name in ("haematoxylin_sd", "eosin_sd")},
         **{name: fibres[name] - _median(fibres[name], ordinary) for name in ("mottling", "white_fraction", "solidity")},
         "size": np.log2(fibres["equivalent_diameter_um"] / _median(fibres["equivalent_diameter_um"], ordinary)),
@@ -109,6 +118,12 @@ def state_features(fibres: pd.DataFrame) -> pd.DataFrame:
         "deepest_nucleus": (fibres["deepest_nucleus_um"].where(fibres["nuclei_count"] > 0, 0.0) / radius).clip(0, 1).where(assessed),
     }
     return pd.DataFrame(features, columns=list(FEATURES), dtype=np.float64).reset_index(drop=True)
+
+
+def _eosin(eosin: pd.Series, ordinary: np.ndarray, density: float) -> dict[str, pd.Series]:
+    middle, faintest = _median(eosin, ordinary), FAINTEST_SHARE * density
+    spread = 1.48 * _median((eosin - middle).abs(), ordinary) + LEAST_SPREAD * density  # 1.48: a normal distribution's SD over its MAD
+    return {"eosin_ratio": np.log2((eosin + faintest) / (middle + faintest)), "eosin_spreads": (eosin - middle) / spread}
 
 
 def _median(values: pd.Series, chosen: np.ndarray) -> float:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from biopsy_analyzer.classify.features import SEEN, count_nuclei, ordinary_fibres, relative_to_section, state_features
+from biopsy_analyzer.classify.features import TOLD_BY, count_nuclei, ordinary_fibres, relative_to_section, state_features
 from biopsy_analyzer.classify.state_model import StateModel
 from biopsy_analyzer.settings import ClassifySettings
 from biopsy_analyzer.tables import FIBRE_STATES
@@ -109,10 +109,10 @@ def _speaking(model: StateModel, added: np.ndarray, state: int) -> list[str]:
     """The features that speak for `state` against normal, the strongest first; added: (4, F) of one fibre."""
     gain = added[state] - added[FIBRE_STATES.index("normal")]
     place = {name: f for f, name in enumerate(model.features)}
-    for compared, seen in SEEN.items():  # one voice, told once
-        if compared in place and seen in place:
-            gain[place[compared]] += gain[place[seen]]
-            gain[place[seen]] = 0.0
+    for again, first in TOLD_BY.items():  # one voice, told once
+        if again in place and first in place:
+            gain[place[first]] += gain[place[again]]
+            gain[place[again]] = 0.0
     names = [model.features[f] for f in np.argsort(-gain) if gain[f] > 0]
     return [name for name in names if MAPS.get(name, FIBRE_STATES[state]) == FIBRE_STATES[state]]
 
