@@ -285,11 +285,13 @@ def test_the_whole_method_is_judged(folder: Path, fake_models: Models, tmp_path:
     assert value(evaluation, "nucleus_types", "recall internal") == 1
     assert value(evaluation, "internal_nuclei", "kappa") == 1
     assert [model["name"] for model in evaluation["models"]] == ["fake fibres", "fake nuclei", "fake"]
-    console = Console(width=200, file=io.StringIO())
+    console = Console(width=80, file=io.StringIO())
     print_evaluation(evaluation, console)
-    text = console.file.getvalue()
-    assert "F1 at IoU 0.75" in text
-    assert "1.000 (1.000 to 1.000, n 9)" in text
+    lines = console.file.getvalue().splitlines()
+    assert any(line.startswith("F1 at IoU 0.75") and "1.000 (1.000..1.000) n 9" in line for line in lines)  # not wrapped
+    (heads,) = (line.split() for line in lines if line.startswith("truth") and "necrotic" in line)
+    assert heads[:6] == ["truth", "\\", "found", "normal", "necrotic", "pale-fr."]
+    assert any(line.startswith("pale-fragmented ") for line in lines)
 
 
 def test_an_image_without_tissue_is_judged_as_nothing_found(folder: Path, fake_models: Models) -> None:

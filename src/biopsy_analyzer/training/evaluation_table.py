@@ -1,9 +1,10 @@
-"""An evaluation as tables for the eye."""
+"""An evaluation as tables for the eye, in the 80 columns that a terminal or a pipe has at least."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
@@ -12,13 +13,13 @@ from biopsy_analyzer.escaping import for_terminal
 
 _SEGMENTATION = {
     "f1_50": "F1 at IoU 0.5",
-    "precision50": "precision at IoU 0.5",
-    "recall50": "recall at IoU 0.5",
+    "precision50": "precision, IoU 0.5",
+    "recall50": "recall, IoU 0.5",
     "f1_75": "F1 at IoU 0.75",
-    "precision75": "precision at IoU 0.75",
-    "recall75": "recall at IoU 0.75",
+    "precision75": "precision, IoU 0.75",
+    "recall75": "recall, IoU 0.75",
     "mean_iou": "mean IoU of hits",
-    "dice": "Dice of the foreground",
+    "dice": "foreground Dice",
     "panoptic_quality": "panoptic quality",
     "area_bias": "area bias",
 }
@@ -35,7 +36,7 @@ def print_evaluation(evaluation: dict[str, Any], console: Console | None = None)
     console = console or Console()
     found = {part: evaluation[part] for part in ("fibres", "nuclei") if evaluation[part]}
     if found:
-        table = Table("", *found, title="Objects")
+        table = _table("", *found, title="Objects")
         for key, title in _SEGMENTATION.items():
             table.add_row(title, *(_text(part["figures"][key]) for part in found.values()))
         for key in ("truth", "found", "missed", "false"):
@@ -57,8 +58,8 @@ def _print_classes(part: dict[str, Any], title: str, console: Console) -> None:
     cells, figures = part["confusion"], part["figures"]
     names, counts = cells["columns_found"], cells["counts"]
     shown = [i for i, name in enumerate(names) if name in cells["rows_truth"] or any(row[i] for row in counts)]
-    columns = [Column(name, overflow="fold") for name in (*(names[i] for i in shown), "recall", "precision")]
-    table = Table(Column("truth \\ found", no_wrap=True), *columns, title=title)
+    found = (_brief(names[i]) for i in shown)
+    table = _table(Column("truth \\ found", no_wrap=True), *found, "recall", "precis.", title=title, gap=0)
     for name, row in zip(cells["rows_truth"], counts, strict=True):
         own = [_short(figures[f"{figure} {name}"]) if f"{figure} {name}" in figures else "" for figure in ("recall", "precision")]
         table.add_row(name, *(str(row[i]) for i in shown), *own)
@@ -67,15 +68,15 @@ def _print_classes(part: dict[str, Any], title: str, console: Console) -> None:
 
 
 def _print_figures(figures: dict[str, Any], title: str, console: Console) -> None:
-    table = Table("", "value", title=title)
+    table = _table("", "value", title=title)
     for name, figure in figures.items():
         table.add_row(name.replace("_", " "), _text(figure))
     console.print(table)
 
 
 def _print_calibration(part: dict[str, Any], console: Console) -> None:
-    columns = ("stated", "right", "calibration error (ECE)", "of calibrated calls")
-    table = Table("", *columns, title="Calibration of fibre states")
+    columns = ("stated", "right", "error (ECE)", "of calibrated calls")
+    table = _table("", *columns, title="Calibration of fibre states")
     for name, title in (("calls", "called state"), ("sick", "sick")):
         one = part[name]
         by_chance = one["ece_if_calibrated"]
@@ -84,14 +85,14 @@ def _print_calibration(part: dict[str, Any], console: Console) -> None:
             f"{one['stated']:.3f}",
             f"{one['right']:.3f}",
             _text(one["ece"]),
-            f"{by_chance['mean']:.3f}, 95 % below {by_chance['p95']:.3f}",
+            f"{by_chance['mean']:.3f}, 95 % < {by_chance['p95']:.3f}",
         )
     console.print(table)
 
 
 def _print_images(images: list[dict[str, Any]], console: Console) -> None:
     figures = ("um/px", "held out", "fibre F1", "at 0.75", "state F1", "nucleus F1", "kind F1")
-    table = Table(Column("image", no_wrap=True, overflow="fold"), *figures, title="By image")
+    table = _table(Column("image", no_wrap=True, overflow="fold"), *figures, title="By image")
     for image in images:
         keys = (("fibres", "f1_50"), ("fibres", "f1_75"), ("fibre_states", "macro_f1"), ("nuclei", "f1_50"), ("nucleus_kinds", "macro_f1"))
         cells = [_short(image[part]["figures"][key]) if image[part] else "-" for part, key in keys]
@@ -101,6 +102,16 @@ def _print_images(images: list[dict[str, Any]], console: Console) -> None:
     for image in images:
         if image["error"]:
             console.print(f"[bold]{_shown(image['name'])}[/bold]: nothing found, {_shown(image['error'])}")
+
+
+def _table(*columns: str | Column, title: str, gap: int = 1) -> Table:
+    """A table with its title on the left; `gap`: blanks between columns besides the one that is always there."""
+    return Table(*columns, title=f"\n{title}", title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, gap, 0, 0))
+
+
+def _brief(name: str) -> str:
+    """A class as the head of a column, at most eight letters; rows give it whole."""
+    return name if len(name) <= 8 else f"{name[:7]}."
 
 
 def _shown(text: str) -> str:
@@ -116,4 +127,4 @@ def _text(figure: dict[str, Any]) -> str:
     if figure["value"] is None:
         return f"- (n {figure['n']})"
     low, high = figure["ci95"]
-    return f"{figure['value']:.3f} ({low:.3f} to {high:.3f}, n {figure['n']})"
+    return f"{figure['value']:.3f} ({low:.3f}..{high:.3f}) n {figure['n']}"
