@@ -53,6 +53,12 @@ class TissueSettings(_Group):
     max_cut_share: float = Field(
         0.05, ge=0, le=1, description="Pieces of fibres cut between blocks, over all fibres; more is reported. Cross-sections 0. Prior."
     )
+    max_elongation: float = Field(
+        1.8,
+        ge=1,
+        le=1000,
+        description="Greatest over least diameter, median of whole fibres; more is reported. Cross-sections 1.3-1.75. Prior.",
+    )
     max_bare_share: float = Field(
         0.4,
         gt=0,
@@ -153,7 +159,10 @@ class ScoreSettings(_Group):
         description="Share of bootstrap rounds that must give the likeliest pattern, else indeterminate. By simulation (score_validation.md).",
     )
     firm_call: float = Field(
-        0.8, ge=0, le=1, description="Probability from which the call of a necrotic fibre is firm; its interval is made of firm calls. Prior."
+        0.8,
+        ge=0,
+        le=1,
+        description="Probability from which the call of a necrotic fibre is firm; its interval is made of firm calls. Prior.",
     )
     bootstrap_rounds: int = Field(1000, ge=100, le=100_000, description="Rounds of the block bootstrap.")
     seed: int = Field(0, ge=0, le=2**31, description="Seed of the bootstrap.")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from biopsy_analyzer.settings import TissueSettings
-from biopsy_analyzer.tissue.flags import cell_flags, nucleus_size_flags, reference_flags, size_flags
+from biopsy_analyzer.tissue.flags import cell_flags, nucleus_size_flags, oblique_flags, reference_flags, size_flags
 
 SETTINGS = TissueSettings()
 
@@ -59,3 +59,12 @@ def test_nuclei_of_implausible_size_make_the_pixel_size_doubtful() -> None:
         (flag,) = nucleus_size_flags(nuclei * wrong**2, SETTINGS)
         assert (flag.code, flag.value, flag.threshold) == ("pixel-size-doubtful", pytest.approx(14 * wrong**2), threshold)
         assert "is the pixel size right? Give the true one with --mpp" in flag.message
+
+
+def test_long_fibres_are_flagged_as_cut_obliquely() -> None:
+    wide = np.full(21, 50.0)
+    for times, flagged in ((1.8, False), (1.81, True)):
+        fibres = pd.DataFrame({"min_feret_um": wide, "max_feret_um": wide * times, "touches_border": False})
+        found = oblique_flags(fibres, SETTINGS)
+        assert [flag.code for flag in found] == ["oblique-fibres"] * flagged
+        assert oblique_flags(fibres.assign(touches_border=np.arange(21) < 2), SETTINGS) == []  # 19 whole ones

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from biopsy_analyzer.settings import Settings
-from biopsy_analyzer.tissue.flags import Flag, cell_flags, reference_flags
+from biopsy_analyzer.tissue.flags import Flag, cell_flags, oblique_flags, reference_flags
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Doubts:
     reference  dead fibres may be what is ordinary here: necrosis that was not found may be there, and no pattern is named
     cover      of these, that hardly any tissue lies in outlined fibres: cells seen between them may lie in fibres that were missed
     cells      kinds of inflammatory cells are hardly told apart: told with every figure that rests on them
-    flags      what was measured, for `reference` and `cells`
+    flags      what was measured, for `reference` and `cells`; and fibres cut obliquely, which forbid nothing
     """
 
     section: tuple[str, ...] = ()
@@ -44,4 +44,4 @@ def find_doubts(fibres: pd.DataFrame, nuclei: pd.DataFrame, inflammatory: np.nda
         section.append(f"{assessed:.0%} of the outlined fibres could be judged (at least {settings.score.min_assessed:.0%})")
     flags = reference_flags(fibres, nuclei, settings.tissue), cell_flags(nuclei, inflammatory, settings.tissue)
     reference, cells = (tuple(flag.message.rstrip(".") for flag in found) for found in flags)
-    return Doubts(tuple(section), tuple(bare), reference, cells, (*flags[0], *flags[1]))
+    return Doubts(tuple(section), tuple(bare), reference, cells, (*flags[0], *flags[1], *oblique_flags(fibres, settings.tissue)))

@@ -187,6 +187,8 @@ def _doubted(code: str, judged: dict[str, Judged], doubts: Doubts) -> Judged:
     value, interval, threshold, state, reason = judged[code]
     of_fibres = FINDINGS[code].kind == "fibre" or code == "clusters-at-necrosis"
     against = doubts.section + (doubts.reference if of_fibres else ())
+    if code == "endomysium-widened" and doubts.section and state != "not_assessable":
+        return value, interval, threshold, "not_assessable", f"gaps may be missed fibres: {'; '.join(doubts.section)} ({reason})"
     if against and state == ("present" if code in ABSENCES else "absent"):
         return value, interval, threshold, "not_assessable", f"may have been missed: {'; '.join(against)} ({reason})"
     _, _, _, necrosis, why = judged["necrotic-fibres"]
@@ -202,7 +204,7 @@ def _doubted(code: str, judged: dict[str, Judged], doubts: Doubts) -> Judged:
     return value, interval, threshold, state, reason
 
 
-ABSENCES = {*SPARSE, "necrosis-scattered", "endomysium-widened"}  # present where cells, groups, or fibres in the gaps were not found
+ABSENCES = {*SPARSE, "necrosis-scattered"}  # present where cells, or groups, were not found
 REST_ON_NECROSIS = {
     "necrosis-scattered", "stages-mixed", "myophagocytosis", "large-necrotic-areas", "clusters-at-necrosis", "perifascicular-necrosis",
 }  # fmt: skip

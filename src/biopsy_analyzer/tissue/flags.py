@@ -51,6 +51,19 @@ def size_flags(min_feret_um: np.ndarray, cut: int, settings: TissueSettings) -> 
     return [flag for flag in flags if flag]
 
 
+def oblique_flags(fibres: pd.DataFrame, settings: TissueSettings) -> list[Flag]:
+    """A flag if whole fibres are long in the middle: cut obliquely or lengthwise, so that counts by area and sizes but the least are off.
+
+    fibres  `min_feret_um`, `max_feret_um`, `touches_border`; fewer than 20 whole ones tell nothing
+    """
+    whole = fibres[~fibres["touches_border"] & (fibres["min_feret_um"] > 0)]
+    if len(whole) < MIN_SIZED:
+        return []
+    long = float(np.median(whole["max_feret_um"].to_numpy() / whole["min_feret_um"].to_numpy()))
+    flag = above("oblique-fibres", long, settings.max_elongation, "times as long as wide are the fibres in the middle; cut obliquely?")
+    return [flag] if flag else []
+
+
 def nucleus_size_flags(area_um2: np.ndarray, settings: TissueSettings) -> list[Flag]:
     """A flag if the nuclei's median area is not that of nuclei: then the pixel size is wrong. area_um2 (n,); fewer than 50 tell nothing.
 
