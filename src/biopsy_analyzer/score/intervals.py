@@ -22,6 +22,11 @@ from biopsy_analyzer.settings import ScoreSettings
 OCCUPIED_UM = 25.0  # raster on which a block's share of tissue is estimated
 OCCUPIED_STEPS = 2  # tissue reaches so many raster steps beyond the centres of its objects
 LEVELS = (0.025, 0.975)
+RASTERED = (
+    "border_living", "border_small", "inner_living", "inner_small", "border", "border_necrotic", "inner", "inner_necrotic", "gap_um",
+    "facing", "perimysial", "endomysial", "around_living",
+)  # fmt: skip
+"""Quantities that rest on places as score/places.py tells them."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,10 @@ def block_sums(seen: Observed, tissue_area_mm2: float, settings: ScoreSettings) 
     doubts["tissue"] = np.zeros(n)
     names = tuple(columns)
     sums, variance = (np.column_stack([table[name] for name in names]) for table in (columns, doubts))
-    order = np.lexsort(np.column_stack([sums, variance]).round(9).T)  # by content: the same draws whichever way the section lies
+    # by content, so that the draws are the same whichever way the section lies; by what was read from a raster last, which may differ
+    rastered = np.isin(names, RASTERED)
+    keys = [sums[:, rastered], variance[:, rastered], sums[:, ~rastered], variance[:, ~rastered]]
+    order = np.lexsort(np.column_stack(keys).round(9).T)
     return Blocks(names, sums[order], variance[order])
 
 

@@ -118,8 +118,9 @@ def _neighbours(yx: np.ndarray, area_um2: np.ndarray, neighbour_um: float) -> np
 def discs(yx_px: np.ndarray, radius_px: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """int32 (H, W): row + 1 in the pixels of a row's disc, 0 outside all; positions and radii in px, pixel (0, 0) is [0, 1)."""
     covered = np.zeros(shape, dtype=np.int32)
-    rows, columns = np.round((yx_px - 0.5) * 16).astype(int).T.tolist()  # in sixteenths of a pixel
-    for number, (y, x, r) in enumerate(zip(rows, columns, np.round(radius_px * 16).astype(int).tolist(), strict=True), start=1):
+    order = np.lexsort((yx_px[:, 1], yx_px[:, 0], -radius_px))  # small ones over large ones, whatever the order of rows
+    sixteenths = np.round(np.column_stack([yx_px - 0.5, radius_px])[order] * 16).astype(int).tolist()
+    for number, (y, x, r) in zip((order + 1).tolist(), sixteenths, strict=True):
         cv2.circle(covered, (x, y), r, number, -1, shift=4)
     return covered
 
