@@ -47,15 +47,7 @@ def tissue_mask_of(canvas: PixelGrid, tissue: Tissue) -> np.ndarray:
 
 def in_tissue(tissue: Tissue, yx_um: np.ndarray) -> np.ndarray:
     """Whether positions (..., 2) in um lie in the tissue: bool (...); outside the mask's grid is glass."""
-    return in_mask(tissue.mask, tissue.grid, yx_um)
-
-
-def in_mask(mask: np.ndarray, grid: PixelGrid, yx_um: np.ndarray) -> np.ndarray:
-    """Whether positions (..., 2) in um lie in `mask`, bool (H, W) on `grid`: bool (...); outside it is nothing."""
-    yx = np.floor(grid.to_px(yx_um)).astype(np.int64)
-    inside = np.all((yx >= 0) & (yx < mask.shape), axis=-1)
-    y, x = np.moveaxis(np.where(inside[..., None], yx, 0), -1, 0)
-    return np.asarray(mask[y, x] & inside)
+    return tissue.grid.at(tissue.mask, yx_um, beyond=False)
 
 
 def picture_grid(slide_grid: PixelGrid, tissue: Tissue, least_px: int = 1600, most_px: int = 4000) -> PixelGrid:

@@ -33,6 +33,13 @@ class PixelGrid:
         """Positions (..., 2) in um on the slide as px of this grid, fractional; the inverse of `to_um`."""
         return (np.asarray(yx_um, dtype=np.float64) - self.origin_um) / self.um_per_px
 
+    def at(self, values: np.ndarray, yx_um: np.ndarray, beyond: float | bool) -> np.ndarray:
+        """What `values` (H, W), one for each pixel, are at positions (..., 2) in um: (...); outside the grid `beyond`."""
+        yx = np.floor(self.to_px(yx_um)).astype(np.int64)
+        inside = np.all((yx >= 0) & (yx < values.shape), axis=-1)
+        y, x = np.moveaxis(np.where(inside[..., None], yx, 0), -1, 0)
+        return np.where(inside, values[y, x], values.dtype.type(beyond))
+
     def crop(self, top: int, left: int, height: int, width: int) -> PixelGrid:
         """The part that starts at pixel (top, left); it may reach beyond this grid."""
         origin = (self.origin_um[0] + top * self.um_per_px, self.origin_um[1] + left * self.um_per_px)

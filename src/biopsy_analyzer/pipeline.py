@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from biopsy_analyzer.canvas import in_mask, picture_grid, section_stains
+from biopsy_analyzer.canvas import picture_grid, section_stains
 from biopsy_analyzer.classify import classify_fibres, classify_nuclei, mark_cut_edge, mark_hidden, mark_hidden_nuclei
 from biopsy_analyzer.clusters import distance_to_necrosis, find_clusters, necrotic_border_by_window
 from biopsy_analyzer.measure.nuclei_in_fibres import assign_by_window
@@ -102,7 +102,7 @@ def analyze_slide(
 def _under(hidden: dict[str, np.ndarray], tissue: Tissue, table: pd.DataFrame) -> dict[str, np.ndarray]:
     """Which rows' centres lie under what hides them, bool (n,) each."""
     centres = table[["y_um", "x_um"]].to_numpy()
-    return {what: in_mask(mask, tissue.grid, centres) for what, mask in hidden.items()}
+    return {what: tissue.grid.at(mask, centres, beyond=False) for what, mask in hidden.items()}
 
 
 def _picture(slide: Slide, tissue: Tissue) -> Picture:

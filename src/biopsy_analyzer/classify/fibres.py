@@ -38,24 +38,21 @@ def classify_fibres(fibres: pd.DataFrame, nuclei: pd.DataFrame | None, model: St
     small = fibres["area_um2"].to_numpy() < settings.min_state_um2
     unsure = probability < settings.min_probability
     reasons = _reasons(fibres, model, features, best, probabilities)
-    for i in np.flatnonzero(small | unsure):
-        why = f"too small ({fibres['area_um2'].iloc[i]:.0f} um2)" if small[i] else f"unsure ({probability[i]:.2f})"
-        reasons[i] = f"unassessable, {why}; likeliest {FIBRE_STATES[best[i]]}: {reasons[i]}"
-    return fibres.assign(
+    called = fibres.assign(
         state=pd.Series(np.array(FIBRE_STATES, dtype=object)[best], index=fibres.index, dtype="str"),
         probability=probability,
         **{f"p_{state.replace('-', '_')}": probabilities[:, i] for i, state in enumerate(FIBRE_STATES)},
-        assessable=~(small | unsure),
+        assessable=np.ones(len(fibres), dtype=bool),
         reason=pd.Series(reasons, index=fibres.index, dtype="str"),
     )
+    called = _unassessable(called, small, [f"too small ({area:.0f} um2)" for area in fibres["area_um2"]])
+    return _unassessable(called, unsure, [f"unsure ({p:.2f})" for p in probability])
 
 
 def mark_hidden(fibres: pd.DataFrame, under: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """`fibres` of which those that lie under something, "ink" -> bool (n,), are unassessable, with the reason; the rest as they were."""
     for what, hidden in under.items():
-        newly = hidden & fibres["assessable"].to_numpy()
-        why = f"unassessable, under {what}; likeliest " + fibres["state"] + ": " + fibres["reason"]
-        fibres = fibres.assign(reason=fibres["reason"].mask(newly, why), assessable=fibres["assessable"] & ~newly)
+        fibres = _unassessable(fibres, hidden, [f"under {what}"] * len(fibres))
     return fibres
 
 
@@ -69,9 +66,15 @@ def mark_cut_edge(fibres: pd.DataFrame, to_glass_um: np.ndarray) -> pd.DataFrame
     ordinary = density[ordinary_fibres(fibres)].median()
     dark = (density > (1 + EDGE_DARK) * ordinary).to_numpy()
     at_edge = np.asarray(to_glass_um) - fibres["equivalent_diameter_um"].to_numpy() / 2 <= EDGE_UM
-    newly = dark & at_edge & fibres["assessable"].to_numpy()
-    why = "unassessable, dark at the cut edge, where fibres contract; likeliest " + fibres["state"] + ": " + fibres["reason"]
-    return fibres.assign(reason=fibres["reason"].mask(newly, why), assessable=fibres["assessable"] & ~newly)
+    return _unassessable(fibres, dark & at_edge, ["dark at the cut edge, where fibres contract"] * len(fibres))
+
+
+def _unassessable(fibres: pd.DataFrame, which: np.ndarray, why: list[str]) -> pd.DataFrame:
+    """`fibres` of which those of `which`, bool (n,), can't be judged; each says once why, and what it would have been called."""
+    newly = which & fibres["assessable"].to_numpy(dtype=bool)
+    told = pd.Series(why, index=fibres.index, dtype="str")
+    reason = "unassessable, " + told + "; likeliest " + fibres["state"] + ": " + fibres["reason"]
+    return fibres.assign(reason=fibres["reason"].mask(newly, reason), assessable=fibres["assessable"] & ~newly)
 
 
 def _reasons(fibres: pd.DataFrame, model: StateModel, features: pd.DataFrame, best: np.ndarray, probabilities: np.ndarray) -> list[str]:

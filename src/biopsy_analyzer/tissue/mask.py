@@ -93,10 +93,7 @@ def to_glass_um(tissue: Tissue, yx_um: np.ndarray) -> np.ndarray:
     if tissue.mask.all():
         return np.full(len(yx_um), np.inf)
     distance = cv2.distanceTransform(tissue.mask.astype(np.uint8), cv2.DIST_L2, 5)
-    yx = np.floor(tissue.grid.to_px(np.asarray(yx_um))).astype(np.int64)
-    inside = np.all((yx >= 0) & (yx < tissue.mask.shape), axis=1)
-    y, x = np.where(inside[:, None], yx, 0).T
-    return np.where(inside, distance[y, x] * tissue.grid.um_per_px, 0.0)
+    return tissue.grid.at(distance * tissue.grid.um_per_px, yx_um, beyond=0.0)
 
 
 def without(tissue: Tissue, hidden: Iterable[np.ndarray]) -> float:
