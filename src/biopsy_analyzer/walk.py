@@ -104,7 +104,7 @@ def cut_notes(fibres: Objects, nuclei: Objects, settings: SegmentSettings) -> li
 
 def _walk(slide: Slide, kinds: list[_Kind], blocks: list[tuple[int, int]], step: Progress) -> None:
     """Read, run the networks and label, each in threads of its own; at most two blocks for each labelling thread are held."""
-    from biopsy_analyzer.segment.network import a_core_for_others  # torch: loaded with the networks, not before
+    from biopsy_analyzer.segment.network import a_core_for_others, give_back_freed_memory  # torch: loaded with the networks, not before
 
     fronts = [kind.front for kind in kinds]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -133,6 +133,8 @@ def _walk(slide: Slide, kinds: list[_Kind], blocks: list[tuple[int, int]], step:
             views = [front.view(*block, rgb, teller) for front, rgb, teller in zip(fronts, pixels, tellers, strict=True)]
             labelling.submit(block, views)
         labelling.wait(0)
+    if sum(wanted) > 1:  # a single block's is soon wanted again
+        give_back_freed_memory()
 
 
 @contextmanager
