@@ -163,6 +163,7 @@ def _fibre_table(fibres: pd.DataFrame, state: np.ndarray, eaten_by: np.ndarray, 
     return fibres.assign(
         state=state, **sure, probability=1.0, assessable=True, touches_border=False, macrophages_inside=eaten_by.astype(float),
         internal_nuclei_count=internal.astype(float), nuclei_count=2.0, min_feret_um=np.sqrt(fibres["area_um2"]),
+        max_feret_um=1.3 * np.sqrt(fibres["area_um2"]),
     )  # fmt: skip
 
 

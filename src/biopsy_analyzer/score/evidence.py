@@ -71,8 +71,8 @@ FINDINGS = {
             "fibre-invasion", "Lymphocytes inside non-necrotic fibres", "polymyositis, inclusion body myositis", "share of fibres", "fibre"
         ),
         Finding("internal-nuclei", "Internal nuclei", "textbook: more than 3 % of fibres", "share of living fibres", "fibre"),
-        Finding("fibre-size-variation", "Fibre sizes vary", f"{BROOKE}; {FSHD}", "SD / mean of least diameters x 1000", "fibre"),
-        Finding("endomysium-widened", "Endomysium is widened: fibrosis, oedema or retraction, not told apart", FSHD, "um between fibres"),
+        Finding("fibre-size-variation", "Variation of fibre sizes", f"{BROOKE}; {FSHD}", "SD / mean of least diameters x 1000", "fibre"),
+        Finding("endomysium-widened", "Widened endomysium (fibrosis, oedema or retraction, not told apart)", FSHD, "um between fibres"),
     )
 }
 NOT_ON_HE = (

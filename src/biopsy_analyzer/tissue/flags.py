@@ -56,10 +56,11 @@ def oblique_flags(fibres: pd.DataFrame, settings: TissueSettings) -> list[Flag]:
 
     fibres  `min_feret_um`, `max_feret_um`, `touches_border`; fewer than 20 whole ones tell nothing
     """
-    whole = fibres[~fibres["touches_border"] & (fibres["min_feret_um"] > 0)]
-    if len(whole) < MIN_SIZED:
+    least, greatest = (fibres[name].to_numpy() for name in ("min_feret_um", "max_feret_um"))
+    whole = ~fibres["touches_border"].to_numpy() & (least > 0)
+    if np.count_nonzero(whole) < MIN_SIZED:
         return []
-    long = float(np.median(whole["max_feret_um"].to_numpy() / whole["min_feret_um"].to_numpy()))
+    long = float(np.median(greatest[whole] / least[whole]))
     flag = above("oblique-fibres", long, settings.max_elongation, "times as long as wide are the fibres in the middle; cut obliquely?")
     return [flag] if flag else []
 
