@@ -53,7 +53,7 @@ def train(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="RUN", help="Banks, checkpoints and curves; the models go into RUN/models.")],
     minutes: Annotated[float | None, typer.Option(min=0.0, help="Length of a network's run; or give --steps.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Length of a network's run, reproducible to the bit; or give --minutes.")] = None,
-    patches: Annotated[int, typer.Option(min=10, help="Patches to draw for the networks.")] = 2400,
+    patches: Annotated[int, typer.Option(min=20, help="Patches to draw for the networks.")] = 2400,
     sections: Annotated[int, typer.Option(min=1, help="Sections to draw for the states, per difficulty.")] = 24,
     real: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the real images, to learn from them too.")] = None,
     annotations: Annotated[Path, typer.Option(metavar="DIR", help="What was annotated on them.")] = Path("annotations"),
