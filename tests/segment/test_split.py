@@ -30,6 +30,12 @@ def test_flooding_is_the_plain_watershed_from_the_same_seeds(seed: int) -> None:
     assert np.array_equal(split(foreground, depth, smoothing_px=1.0, seed=0.5, min_seed_px=1, join=np.inf), slow)
 
 
+def test_a_seed_of_one_pixel_keeps_its_basin_wherever_its_region_is_laid_out() -> None:
+    depth = np.array([[0.9, 0.45, 0.4, 0.3, 0.2, 0.3, 0.6, 0.9, 0.9, 0.6]], np.float32)  # the first seed is its region's first pixel
+    labels = split(np.ones(depth.shape, bool), depth, smoothing_px=0.1, seed=0.7, min_seed_px=1, join=np.inf)
+    assert labels.tolist() == [[1, 1, 1, 1, 2, 2, 2, 2, 2, 2]]
+
+
 def test_touching_discs_are_cut_at_the_straight_line_between_them() -> None:
     foreground, depth = bowls((40, 70), [(20, 20), (20, 49)], 15)
     labels = split(foreground, depth, smoothing_px=1.0, seed=0.4, min_seed_px=4, join=0.4)

@@ -79,10 +79,10 @@ def _owners(basins: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 def _flood(foreground: np.ndarray, depth: np.ndarray, seeds: np.ndarray, level: float) -> np.ndarray:
     """Watershed of -depth; only pixels whose basin at `level`, not above that of the seeds, holds several go through the slow queue."""
-    at = np.zeros(int(seeds.max()) + 1, np.int64)
+    at = np.full(int(seeds.max()) + 1, -1)
     inside = np.flatnonzero(seeds)
     at[seeds.ravel()[inside]] = inside
-    present = np.concatenate([[0], np.flatnonzero(at)])
+    present = np.concatenate([[0], np.flatnonzero(at >= 0)])
     basins = _regions(foreground & (depth > level))
     owner, _ = _owners(basins, at[present])
     labels = np.where(seeds > 0, seeds, present.astype(np.int32)[owner].take(basins))
