@@ -79,6 +79,14 @@ def test_results_and_tables_are_those_of_this_machine(address: str, painted: Pat
     assert left == ["missing"]
 
 
+def test_more_slides_than_are_in_flight_all_come_back_once(address: str, models: Path, tmp_path: Path) -> None:
+    """Two threads hold eight slides at a time; of the others every second one was never handed out."""
+    jobs = [Job(tmp_path / f"missing {number}.svs", f"missing-{number}") for number in range(2 * 2 * cluster.IN_FLIGHT + 3)]
+    out = tmp_path / "out"
+    out.mkdir()
+    assert sorted(outcome.id for outcome in run_on_cluster(jobs, Options(out, models), address)) == sorted(job.id for job in jobs)
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """Certificate and key, signed by themselves, so the certificate is its own authority."""

@@ -50,6 +50,14 @@ def test_every_slide_is_in_the_tables_in_the_order_given(jobs: list[Job], stub: 
     assert feed == [json.loads((tmp_path / "out" / name / "scores.json").read_text()) for name in "abcd"]
 
 
+def test_a_slide_without_an_answer_is_not_lost_in_silence(jobs: list[Job], stub: Stub, tmp_path: Path) -> None:
+    tally = run(jobs, tmp_path / "out", lambda left, options: stub(left[1:], options))
+    assert (str(tally), tally.exit_code) == ("3 ok, 0 review, 1 failed", 3)
+    (failure,) = json.loads((tmp_path / "out" / "failures.json").read_text())["failures"]
+    assert (failure["slide_id"], failure["exit_code"]) == ("a", 1)
+    assert str(run(jobs, tmp_path / "out", stub)) == "4 ok, 0 review, 0 failed"
+
+
 @pytest.mark.fault(21)
 def test_what_is_finished_is_not_done_again(jobs: list[Job], stub: Stub, tmp_path: Path) -> None:
     run(jobs[:2], tmp_path / "out", stub)

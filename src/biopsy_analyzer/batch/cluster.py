@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -65,7 +66,7 @@ def run_on_cluster(jobs: Sequence[Job], options: Options, address: str) -> Itera
         jobs_of: dict[Future, str] = {}
 
         def submit(count: int) -> list[Future]:
-            new = {_submit(client, line, given): line for line, _ in zip(lines, range(count), strict=False)}
+            new = {_submit(client, line, given): line for line in islice(lines, count)}
             jobs_of.update(new)
             return list(new)
 

@@ -103,6 +103,10 @@ def _do(
             tell(job, outcome)
             if outcome.stops:
                 return
+    for job in waiting.values():  # whoever hands slides out: none is lost in silence
+        outcome = Outcome(job.id, "failed", error="no answer came for it. Run the same command again, and report it", exit_code=1)
+        ended.outcomes[job.id] = outcome
+        tell(job, outcome)
 
 
 def _note(job: Job, outcome: Outcome, out: Path, journal: Journal, work: Work, ended: _Ended) -> Outcome:
