@@ -45,7 +45,8 @@ def test_copies_of_a_corrected_result_count_once(folder, tmp_path):
     drawn = tmp_path / "a.geojson"
     drawn.write_text("{}")
     assert distinct([early, folder, copy, other, drawn, drawn]) == ([folder, other, drawn], [early, copy, drawn])
-    assert distinct([tmp_path / "nowhere", tmp_path / "elsewhere"]) == ([tmp_path / "nowhere", tmp_path / "elsewhere"], [])
+    nothing = [tmp_path / "nowhere", tmp_path / "nowhere-else"]
+    assert distinct(nothing) == (nothing, [])
 
 
 def test_calls_of_a_reader_become_a_model_with_its_own_card(folder, tmp_path):

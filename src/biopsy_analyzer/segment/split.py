@@ -29,7 +29,7 @@ def split(foreground: np.ndarray, depth: np.ndarray, *, smoothing_px: float, see
                   two greatest depths, is above this: a true border has depth near 0, a hole or cleft leaves most of it high
 
     Empty foreground gives zeros. The flooding is the watershed of -depth (Meyer 1994), pixel for pixel what
-    ``skimage.segmentation.watershed`` gives from the same seeds.
+    ``skimage.segmentation.watershed`` gives from the same seeds, but where neighbours are exactly as deep.
     """
     depth = cv2.GaussianBlur(widened(depth), (0, 0), smoothing_px)
     pieces, seed_of, at = _seeds(foreground & (depth > seed), min_seed_px)

@@ -54,7 +54,7 @@ def _corrected(source: Path) -> bytes:
         content = (source / NAME if source.is_dir() else source).read_bytes()
     except OSError:
         content = b""
-    return content or os.fsencode(source.resolve())
+    return content or os.fsencode(source.resolve()) + b"\0"  # no path begins with another one so ended
 
 
 def check_sources(sources: list[Path], images: Path | None) -> None:
