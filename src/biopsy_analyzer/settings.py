@@ -156,7 +156,8 @@ class ScoreSettings(_Group):
         0.9,
         gt=0.5,
         le=1,
-        description="Share of bootstrap rounds that must give the likeliest pattern, else indeterminate. By simulation (score_validation.md).",
+        description="Share of bootstrap rounds that must give the likeliest pattern, else indeterminate. "
+        "By simulation (score_validation.md).",
     )
     firm_call: float = Field(
         0.8,
