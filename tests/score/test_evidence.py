@@ -88,6 +88,18 @@ def test_necrosis_at_fascicle_borders_by_hand():
     found = items(score(even, make_nuclei([]), empty(CLUSTERS), 3.5, SETTINGS, nuclei_assessed=True))["perifascicular-necrosis"]
     assert found.state != "present"
     assert found.ci95[0] <= found.value <= found.ci95[1]
+    bare = items(score(many, make_nuclei([]), empty(CLUSTERS), 35.0, SETTINGS, nuclei_assessed=True))["perifascicular-necrosis"]
+    assert (bare.value, bare.state) == (item.value, "not_assessable")
+    assert bare.reason.startswith("fascicle borders may be gaps of missed fibres: fibres cover ")
+
+
+def test_how_many_clusters_at_necrosis_are_large_is_said():
+    """Small ones belong to the necrosis; an infiltrate of 200 cells that touches a dead fibre counts here too, and must not hide."""
+    fibres, nuclei, clusters = section()
+    two = pd.concat([clusters, clusters[:1].assign(cluster_id=4, cells=200)], ignore_index=True)
+    item = items(score(fibres, nuclei, two, 4.5, SETTINGS, nuclei_assessed=True))["clusters-at-necrosis"]
+    assert (item.value, item.state) == (2.0, "present")
+    assert item.reason == "2 found, 1 of them of 10 or more cells; counted, so without an interval"
 
 
 def test_a_sheet_is_no_cluster():
@@ -228,6 +240,21 @@ def test_a_doubtful_reference_forbids_that_there_is_no_necrosis_but_not_that_the
     assert (found["clusters-of-ten"].state, found["sparse-inflammation"].state) == ("absent", "present")
     assert scores.pattern.label == "indeterminate"
     assert "show no nucleus" in scores.pattern.reasons[0]
+
+
+def test_what_is_told_of_living_fibres_is_not_present_where_they_may_be_dead():
+    """The trap, once more: in dead fibres that pass as ordinary, the cells that eat them lie where internal nuclei lie."""
+    diameter, internal = np.where(np.arange(900) % 2, 40.0, 80.0), (np.arange(900) % 5 == 0) * 1.0
+    at = np.random.default_rng(1).uniform(0, 2100, (1500, 2))
+    nuclei = make_nuclei(["macrophage"] * 1500, y_um=at[:, 0], x_um=at[:, 1], fibre_distance_um=5.0)
+    fibres = make_fibres(["normal"] * 900, min_feret_um=diameter, internal_nuclei_count=internal, nuclei_count=2.0)
+    dead = fibres.assign(nuclei_count=np.where(np.arange(900) < 450, 0.0, 2.0))
+    whole, doubted = (items(score(table, nuclei, empty(CLUSTERS), 4.5, SETTINGS, nuclei_assessed=True)) for table in (fibres, dead))
+    for code in ("internal-nuclei", "fibre-size-variation", "endomysial-infiltrate"):
+        assert (whole[code].state, doubted[code].state) == ("present", "not_assessable"), code
+        assert doubted[code].reason.startswith("living fibres may be dead: 0.5 (at most 0.4) of the fibres called normal show no nucleus")
+        assert doubted[code].value == whole[code].value
+    assert doubted["macrophage-predominant"].state == "present"
 
 
 def test_what_rests_on_necrotic_fibres_is_not_present_while_they_are_not():

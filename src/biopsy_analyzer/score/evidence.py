@@ -54,7 +54,7 @@ FINDINGS = {
         Finding("sparse-inflammation", "Inflammatory cells are sparse", f"{ENMC_119}; {CLINIC}", "interstitial cells per mm2", "nucleus"),
         Finding("lymphocytes-sparse", "Lymphocytes are sparse", f"{ENMC_224}: pauci-lymphocytic", "interstitial ones per mm2", "nucleus"),
         Finding("macrophage-predominant", "Macrophages outnumber lymphocytes", ENMC_224, "share of inflammatory cells", "nucleus"),
-        Finding("clusters-at-necrosis", "Small clusters of macrophages in or around necrotic fibres", CLINIC, "clusters", "cluster"),
+        Finding("clusters-at-necrosis", "Clusters of macrophages in or around necrotic fibres", CLINIC, "clusters", "cluster"),
         Finding("clusters-of-ten", "Clusters of 10 or more inflammatory cells, away from necrotic fibres", JDM, "clusters", "cluster"),
         Finding("endomysial-infiltrate", "Endomysial infiltrate around non-necrotic fibres", f"{EULAR}: 1.7", "cells per mm2", "nucleus"),
         Finding("perimysial-infiltrate", "Perimysial or perivascular infiltrate", f"{EULAR}: 1.2", "cells per mm2", "nucleus"),
@@ -189,6 +189,10 @@ def _doubted(code: str, judged: dict[str, Judged], doubts: Doubts) -> Judged:
     against = doubts.section + (doubts.reference if of_fibres else ())
     if code == "endomysium-widened" and doubts.section and state != "not_assessable":
         return value, interval, threshold, "not_assessable", f"gaps may be missed fibres: {'; '.join(doubts.section)} ({reason})"
+    if code in OF_THE_LIVING and doubts.reference and state == "present":
+        return value, interval, threshold, "not_assessable", f"living fibres may be dead: {doubts.reference[0]} ({reason})"
+    if code in AT_BORDERS and doubts.cover and state == "present":
+        return value, interval, threshold, "not_assessable", f"fascicle borders may be gaps of missed fibres: {doubts.cover[0]} ({reason})"
     if against and state == ("present" if code in ABSENCES else "absent"):
         return value, interval, threshold, "not_assessable", f"may have been missed: {'; '.join(against)} ({reason})"
     _, _, _, necrosis, why = judged["necrotic-fibres"]
@@ -204,6 +208,9 @@ def _doubted(code: str, judged: dict[str, Judged], doubts: Doubts) -> Judged:
     return value, interval, threshold, state, reason
 
 
+# where the dead pass as ordinary, cells that eat them pass as their internal nuclei, and what is left of them as small fibres
+OF_THE_LIVING = {"internal-nuclei", "fibre-invasion", "endomysial-infiltrate", "perifascicular-atrophy", "fibre-size-variation"}
+AT_BORDERS = {"perifascicular-necrosis", "perifascicular-atrophy"}  # where many fibres are missed those left all seem to lie at a border
 ABSENCES = {*SPARSE, "necrosis-scattered"}  # present where cells, or groups, were not found
 REST_ON_NECROSIS = {
     "necrosis-scattered", "stages-mixed", "myophagocytosis", "large-necrotic-areas", "clusters-at-necrosis", "perifascicular-necrosis",
@@ -288,8 +295,11 @@ def _figure(value: float) -> str:
 
 
 def _clusters(code: str, clusters: pd.DataFrame, settings: Settings) -> Judged:
-    count = int(_chosen_clusters(code, clusters, settings).sum())
-    return float(count), None, 1.0, "present" if count else "absent", f"{count} found; counted, so without an interval"
+    chosen = _chosen_clusters(code, clusters, settings)
+    count, least = int(chosen.sum()), settings.clusters.min_cells
+    large = int((clusters["cells"].to_numpy()[chosen] >= least).sum())  # small ones go with necrosis, large ones may be more than that
+    found = f"{count} found" + (f", {large} of them of {least} or more cells" if count and code == "clusters-at-necrosis" else "")
+    return float(count), None, 1.0, "present" if count else "absent", f"{found}; counted, so without an interval"
 
 
 def _confluent(basis: Basis, seen: Resampled, threshold: float) -> Judged:

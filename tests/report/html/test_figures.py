@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
+from biopsy_analyzer.report.html.closeups import closeups
 from biopsy_analyzer.report.html.figures import axis_figure, size_figure
 from biopsy_analyzer.report.html.maps import density_maps, ramp
 from biopsy_analyzer.report.html.material import Material, numbered, rings_of
@@ -123,3 +124,15 @@ def test_of_very_many_cells_some_are_drawn_and_the_legend_says_so(sick: Result) 
     assert (layers["macrophage"]["label"], layers["macrophage"]["count"]) == ("macrophage, 1 in 3 drawn", 13_000)
     assert layers["macrophage"]["path"].count("M") == -(-13_000 // 3)
     assert (layers["lymphocyte"]["label"], layers["lymphocyte"]["path"].count("M")) == ("lymphocyte", 6_000)
+
+
+def test_a_sheet_is_called_so_on_the_section_and_in_its_close_up(sick: Result) -> None:
+    """The page's table leaves sheets out of the clusters, so a reader must not count one more on the section."""
+    document, crop = scores_document(sick), [shot for shot in compress(sick.picture, sick.crops) if shot.kind in ("section", "cluster")]
+    for area_um2, sheet in ((190_000.0, False), (210_000.0, True)):
+        none: dict[str, dict[int, np.ndarray]] = {"fibre": {}, "nucleus": {}, "cluster": {}}
+        material = Material(document, sick.fibres, sick.nuclei, sick.clusters.assign(area_um2=area_um2), none, crop)
+        (layer,) = (layer for layer in section_figure(material)["layers"] if layer["group"] == "Clusters")
+        assert (layer["label"], layer["count"]) == ("mixed cluster" + (", 1 of them a confluent sheet" if sheet else ""), 1)
+        (shown,) = closeups(material)
+        assert shown["facts"] == [("mixed, a confluent sheet and no cluster" if sheet else "mixed") + ", 24 cells"]

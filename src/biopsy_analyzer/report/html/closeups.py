@@ -34,7 +34,7 @@ def closeups(material: Material) -> list[dict[str, Any]]:
     tables = {
         "fibre": material.fibres.assign(shown=fibre_class(material.fibres)).set_index("fibre_id"),
         "nucleus": material.nuclei.assign(shown=material.nuclei["type"]).set_index("nucleus_id"),
-        "cluster": material.clusters.assign(shown="cluster").set_index("cluster_id"),
+        "cluster": material.clusters.assign(shown="cluster", sheet=material.sheets).set_index("cluster_id"),
     }
     here = [shot for shot in material.shots[1:] if shot.id in tables[shot.kind].index]
     cells = material.nuclei[["y_um", "x_um"]].to_numpy(), material.nuclei["type"].to_numpy()
@@ -107,4 +107,4 @@ def _facts(kind: str, row: pd.Series) -> list[str]:
     if kind == "nucleus":
         place = "between the fibres" if not row["fibre_id"] else f"in fibre {row['fibre_id']}"
         return [place]
-    return [f"{row['kind']}, {row['cells']} cells"]
+    return [f"{row['kind']}{', a confluent sheet and no cluster' if row['sheet'] else ''}, {row['cells']} cells"]

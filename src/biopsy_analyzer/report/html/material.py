@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from biopsy_analyzer.report.pictures import Shot
+from biopsy_analyzer.score.tallies import is_sheet
+from biopsy_analyzer.settings import ClusterSettings
 
 GEOJSON_DECIMALS = 2  # of a level-0 pixel, in report/geojson.py: a page made from the files must be the same
 
@@ -27,6 +29,13 @@ class Material:
     clusters: pd.DataFrame
     rings: dict[str, dict[int, Ring]]
     shots: list[Shot]
+
+    @property
+    def sheets(self) -> np.ndarray:
+        """Which rows of `clusters` are confluent sheets, bool (n,); documents that know of none count them as clusters."""
+        if not self.document.get("sheets"):
+            return np.zeros(len(self.clusters), dtype=bool)
+        return is_sheet(self.clusters, ClusterSettings.model_validate(self.document["settings"]["clusters"]))
 
 
 def numbered(rings: Sequence[Ring], ids: Iterable[int], um_per_px: float) -> dict[int, Ring]:

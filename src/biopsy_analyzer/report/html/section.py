@@ -103,11 +103,12 @@ def _cell_layer(name: str, centres: np.ndarray, radius: float) -> dict[str, Any]
 def _other_layers(material: Material) -> list[dict[str, Any]]:
     clusters, rings = material.clusters, material.rings["cluster"]
     ids = {kind: clusters.loc[clusters["kind"] == kind, "cluster_id"].tolist() for kind in CLUSTER_COLOURS}
+    sheets = clusters.loc[material.sheets, "kind"].value_counts()  # the page's table leaves them out of the clusters
     layers = [
         {
             "key": f"cluster-{kind}",
             "group": "Clusters",
-            "label": f"{kind} cluster",
+            "label": f"{kind} cluster" + (f", {sheets[kind]} of them a confluent sheet" if kind in sheets else ""),
             "count": len(ids[kind]),
             "on": True,
             "path": joined((_to_units(material, rings[n]) for n in ids[kind] if n in rings), 1.0),

@@ -23,7 +23,7 @@ CLASSES = {
     "macrophage": "Macrophages",
     "lymphocyte": "Lymphocytes",
     "internal": "Internal nuclei",
-    "cluster": "Clusters of inflammatory cells",
+    "cluster": "Clusters and sheets of inflammatory cells",
 }
 ACCURACY = (
     "Accuracy was measured on drawn sections that no network was trained on, and on a few real images held back from training whose truth "
