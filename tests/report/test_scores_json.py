@@ -9,13 +9,15 @@ import pandas as pd
 import pytest
 
 from biopsy_analyzer.errors import OutputError
+from biopsy_analyzer.report.html.render import interval
 from biopsy_analyzer.report.result import Result
 from biopsy_analyzer.report.scores_json import ScoresDocument, scores_document, to_text
 from biopsy_analyzer.report.summary import summary_text
 from biopsy_analyzer.report.writing import write_result
 
 HEADER = ["schema_version", "intended_use", "status", "slide", "software", "models", "settings", "quality", "region_um", "corrections"]
-SCORES = ["fibres", "area_fractions", "clusters", "inflammation", "scores", "pattern", "stages", "space", "evidence", "warnings"]
+SCORES = ["fibres", "area_fractions", "clusters", "inflammation", "sheets"]
+SCORES += ["scores", "pattern", "stages", "space", "evidence", "warnings"]
 
 
 def test_the_contract(result: Result, tmp_path: Path) -> None:
@@ -98,3 +100,10 @@ def test_the_summary_says_what_is_not_assessed(result: Result) -> None:
     assert "lymphocytes   80 per mm2 between the fibres" in text
     assert "little tissue" in text
     assert text.splitlines()[-1].strip() == "Research use only, not for diagnosis."
+
+
+def test_a_balance_that_rounds_to_zero_has_no_sign(result: Result) -> None:
+    document = scores_document(result)
+    document["scores"]["balance"].update(value=-0.001, ci95=[-0.004, 0.9])
+    assert "balance       0.00  (95 % interval 0.00 to 0.90)" in summary_text(document)
+    assert interval((-0.004, 0.9), "axis") == "0.00 to 0.90"

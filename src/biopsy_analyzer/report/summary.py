@@ -71,7 +71,7 @@ def _axis(axis: dict[str, Any]) -> str:
     if axis["value"] is None:
         return "not assessed"
     interval = axis["ci95"]
-    return f"{axis['value']:.2f}" + (f"  (95 % interval {interval[0]:.2f} to {interval[1]:.2f})" if interval else "")
+    return f"{axis['value']:z.2f}" + (f"  (95 % interval {interval[0]:z.2f} to {interval[1]:z.2f})" if interval else "")
 
 
 def _sizes(area_um2: float | None, min_feret_um: float | None) -> str:

@@ -16,12 +16,9 @@ from biopsy_analyzer.slide import Slide
 from biopsy_analyzer.stain import od_hue, optical_density
 
 GLASS_OD = 0.35  # glass is bright. Prior.
-HE_TINT, PALE_TINT, FOREIGN_TINT = (
-    0.05,
-    0.03,
-    0.25,
-)  # OD between the colours: most of glass's brightest pixels and of its middle in the hues of
-# H&E, beyond which it is pale tissue; and of its tint in others (yellowed mounting medium, greenish glass), which tissue has not. Priors.
+HE_TINT, PALE_TINT, FOREIGN_TINT = 0.05, 0.03, 0.25
+"""OD between the colours: most of glass's brightest pixels and of its middle in the hues of H&E, beyond which it is pale tissue; and of
+its tint in other hues (yellowed mounting medium, greenish glass), which tissue has not. Priors."""
 HE_HUES = (30.0, 165.0)  # OD hue, degrees: haematoxylin lies near 66, eosin near 122-140; DAB at 205, picrate at 230, light green at 0
 GLASS_SPREAD, GLASS_TINT, GLASS_ROUGHNESS = 0.06, 0.02, 0.015  # OD: it differs by vignetting, not in tint, and is smooth. Prior.
 OPEN_HOLE_SHARE = 0.1

@@ -92,7 +92,7 @@ def _axis(document: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _balance(document: dict[str, Any]) -> dict[str, Any]:
     axis, margin = document["scores"]["balance"], document["settings"]["score"]["balance_margin"]
-    value = "not assessed" if axis["value"] is None else f"{axis['value']:+.2f}".replace("-", MINUS)
+    value = "not assessed" if axis["value"] is None else f"{axis['value']:+z.2f}".replace("-", MINUS)
     crossed = axis["ci95"] is not None and any(axis["ci95"][0] < border < axis["ci95"][1] for border in (-margin, margin))
     ci95 = interval(axis["ci95"], "axis")
     return {

@@ -79,5 +79,5 @@ def interval(bounds: list[float] | tuple[float, float] | None, kind: str = "numb
     """ "0.12 to 0.34", or per cent for kind "percent"; empty for None."""
     if bounds is None:
         return ""
-    low, high = (percent(bound) if kind == "percent" else f"{bound:.2f}" if kind == "axis" else number(bound) for bound in bounds)
+    low, high = (percent(bound) if kind == "percent" else f"{bound:z.2f}" if kind == "axis" else number(bound) for bound in bounds)
     return f"{low} to {high}".replace("-", MINUS)
