@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from biopsy_analyzer.segment.clean import clean, fill_holes
+from biopsy_analyzer.segment.clean import clean
 
 
 def ring(size: int, wall: int) -> np.ndarray:
@@ -15,21 +15,21 @@ def ring(size: int, wall: int) -> np.ndarray:
 
 
 def test_a_hole_is_filled_and_a_gap_between_two_objects_is_not() -> None:
-    assert (fill_holes(ring(10, 2))[2:-2, 2:-2] == 1).all()
+    assert (clean(ring(10, 2), 0)[2:-2, 2:-2] == 1).all()
     shared = ring(10, 2)
     shared[:, 7:] *= 2
-    assert np.array_equal(fill_holes(shared), shared)
+    assert np.array_equal(clean(shared, 0), shared)
 
 
 def test_an_opening_at_the_image_edge_is_no_hole() -> None:
     cut = ring(10, 2)[:, 6:]
-    assert np.array_equal(fill_holes(cut[2:-2, :-2]), cut[2:-2, :-2])
+    assert np.array_equal(clean(cut[2:-2, :-2], 0), cut[2:-2, :-2])
 
 
 @given(arrays(np.bool_, (9, 11)))
 def test_holes_of_one_object_as_scipy_fills_them(mask: np.ndarray) -> None:
     expected = ndimage.binary_fill_holes(mask, structure=np.ones((3, 3)))
-    assert np.array_equal(fill_holes(mask.astype(np.int32)) > 0, expected)
+    assert np.array_equal(clean(mask.astype(np.int32), 0) > 0, expected)
 
 
 def test_a_thin_ring_is_a_ghost_that_stays_and_its_crumb_is_eaten() -> None:

@@ -28,15 +28,11 @@ def clean(labels: np.ndarray, min_area_px: float) -> np.ndarray:
     return runs.image()
 
 
-def fill_holes(labels: np.ndarray) -> np.ndarray:
-    """`labels` with every piece of background that one single label encloses given to that label; int32 (H, W).
+def _filled(runs: Runs) -> Runs:
+    """Every piece of background that one single label encloses is given to that label.
 
     Background that reaches the edge of the image is never a hole: what lies beyond is unknown.
     """
-    return _filled(Runs(labels)).image()
-
-
-def _filled(runs: Runs) -> Runs:
     n, pieces = cv2.connectedComponents(runs.image((runs.label == 0).view(np.uint8)), connectivity=8, ltype=cv2.CV_32S)
     piece = pieces.ravel()[runs.start]
     open_ = np.zeros(n, bool)

@@ -65,12 +65,8 @@ class Runs:
         """Pixels of each label, float64 (n,)."""
         return self.total(self.width)
 
-    def pixel_total(self, values: np.ndarray) -> np.ndarray:
-        """Sum over each label's pixels of `values` (H, W), any real dtype, float64 (n,)."""
-        return self.inside_total(values.ravel()[self.inside])
-
     def inside_total(self, values: np.ndarray) -> np.ndarray:
-        """The same of the values at `inside` alone, (m,)."""
+        """Sum over each label's pixels of the values at `inside`, (m,) of any real dtype, float64 (n,)."""
         if not len(values):
             return np.zeros(self.n)
         of_run = np.add.reduceat(np.asarray(values, dtype=np.float32), self._before)
