@@ -93,6 +93,7 @@ def test_changes_are_short_lines() -> None:
         Change("pattern.fits", ["mixed", "inactive"], []),
         Change("pattern.reasons", ["one of them", "another"], ["another", "a third", "a fourth"]),
         Change("evidence.necrotic-fibres.objects.ids", [1, 2, 3, 4, 5, 6], [2, 3, 4, 5, 6]),
+        Change("evidence.regeneration.objects", {"kind": "fibre", "count": 33, "ids": [1, 2]}, None),
         Change("warnings", ["two words", "three short words"], ["three short words", "two words"]),
     )
     assert changes_text(changes).splitlines() == [
@@ -103,6 +104,7 @@ def test_changes_are_short_lines() -> None:
         "  pattern.fits: mixed, inactive -> none",
         "  pattern.reasons: 2 new, 1 gone",
         "  evidence.necrotic-fibres.objects.ids: 0 new, 1 gone",
+        "  evidence.regeneration.objects: 33 objects -> not assessed",
         "  warnings: in another order",
     ]
 
@@ -132,6 +134,10 @@ def test_what_is_written_is_a_result(folder: Path, tmp_path: Path) -> None:
     assert (evidence["item"] == "necrotic-fibres").sum() == 24
     with pytest.raises(UsageError, match="holds the result itself"):
         write_rescored(found, folder)
+    other = {**found.document, "slide": {**found.document["slide"], "sha256": "0" * 64}}
+    with pytest.raises(UsageError, match=r"again: holds the result of another slide"):
+        write_rescored(dataclasses.replace(found, document=other), tmp_path / "again")
+    assert read_saved(write_rescored(found, tmp_path / "again")).document == found.document
 
 
 def test_the_command(folder: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.report.atomic import prepare_folder, write_bytes
-from biopsy_analyzer.report.saved import Saved
+from biopsy_analyzer.report.saved import Saved, read_document
 from biopsy_analyzer.report.scores_json import ScoresDocument, to_text
 from biopsy_analyzer.report.tables_io import write_table
 from biopsy_analyzer.score import Scores, score
@@ -63,13 +63,16 @@ def score_again(saved: Saved, settings: Settings | None = None, compared_with: d
 
 
 def write_rescored(rescored: Rescored, folder: Path) -> Path:
-    """Write scores.json, the tables and the evidence into `folder`, which `read_saved` reads; UsageError where that is the result's own.
+    """Write scores.json, the tables and the evidence into `folder`, which `read_saved` reads.
+
+    UsageError where that is the result's own, or holds the result of another slide.
 
     The result itself keeps what the analysis wrote: its picture and report show those numbers.
     """
     folder = Path(folder)
     if folder.resolve() == rescored.saved.folder.resolve():
         raise UsageError(f"{folder}: holds the result itself; wanted another folder with -o")
+    _check_not_of_another(rescored.document["slide"], folder)
     prepare_folder(folder, last_file="scores.json")
     saved = rescored.saved
     tables = saved.fibres, saved.nuclei, saved.clusters
@@ -78,6 +81,11 @@ def write_rescored(rescored: Rescored, folder: Path) -> Path:
     write_table(evidence_objects(*tables, Settings.model_validate(rescored.document["settings"])), folder, "evidence")
     write_bytes(folder / "scores.json", to_text(rescored.document).encode("utf-8"))
     return folder
+
+
+def _check_not_of_another(slide: dict[str, Any], folder: Path) -> None:
+    if (folder / "scores.json").is_file() and (there := read_document(folder)["slide"])["sha256"] != slide["sha256"]:
+        raise UsageError(f"{folder}: holds the result of another slide, {there['file_name']}. Name a folder for each slide with -o")
 
 
 def changes_text(changes: tuple[Change, ...]) -> str:
@@ -161,4 +169,6 @@ def _shown(value: Any) -> str:
     if isinstance(value, list):
         joint = " to " if len(value) == 2 and all(map(_is_number, value)) else ", "
         return joint.join(map(_shown, value)) or "none"
+    if isinstance(value, dict) and "count" in value:  # objects that an item rests on
+        return f"{value['count']} objects"
     return "not assessed" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -81,7 +81,7 @@ def test_killed_at_any_moment_and_run_again(lab: Path) -> None:
         process.wait()
     done = run(*ARGUMENTS[:-1], "2", "-o", "killed", "--json", folder=lab)
     assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout) == {"slides": 3, "ok": 0, "review": 3, "failed": 0}
+    assert json.loads(done.stdout) == {"slides": 3, "ok": 0, "review": 3, "failed": 0, "left": 0}
     assert contents(out) == contents(lab / "undisturbed")
     journal = [json.loads(line)["outcome"]["id"] for line in (out / ".biopsy-analyzer" / "journal.jsonl").read_text().splitlines()]
     assert sorted(journal) == sorted(SLIDES)  # none was written down twice
@@ -105,7 +105,7 @@ def test_a_request_to_stop(lab: Path) -> None:
     process.send_signal(signal.SIGTERM)
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stderr) == (130, "ERROR batch: interrupted. Run the same command again.\n")
-    assert stdout.endswith("failed. Research use only, not for diagnosis.\n")
+    assert stdout.endswith("left. Research use only, not for diagnosis.\n")
     psutil.wait_procs(workers, timeout=10)
     assert not [worker for worker in workers if worker.is_running()]
 
@@ -132,7 +132,7 @@ def test_ctrl_c_in_the_middle_leaves_tables_that_agree(lab: Path) -> None:
         assert [row["slide_id"] for row in csv.DictReader(file)] == finished
     assert [json.loads(line)["slide"]["id"] for line in (out / "feed.jsonl").read_text().splitlines()] == finished
     assert json.loads((out / "failures.json").read_text())["failures"] == []
-    assert stdout == f"0 ok, {len(finished)} review, 0 failed. Research use only, not for diagnosis.\n"
+    assert stdout == f"0 ok, {len(finished)} review, 0 failed, {len(many) - len(finished)} left. Research use only, not for diagnosis.\n"
     (out / finished[0] / "fhir.json").unlink(missing_ok=True)  # as if the signal had come before it was written
     done = run(*arguments, "-o", out.name, folder=lab)
     assert (done.returncode, done.stderr) == (0, "")

@@ -97,12 +97,13 @@ def test_a_worker_killed_twice_fails_its_slide_and_the_next_is_analysed(job: Job
 def test_a_worker_that_hangs_is_ended(job: Job, contained: Callable[..., Contained]) -> None:
     whenever_one_starts(lambda process: process.suspend(), times=2)
     outcome = contained(time_limit_s=1.2).analyse(job)
-    assert outcome.error == "took longer than 0.02 min, tried 2 times. Look at the slide in another program"
+    assert outcome.error == "took longer than 0.02 min, tried 2 times. Give more with --time-limit"
 
 
 @pytest.mark.fault(24)
 def test_a_worker_that_needs_too_much_memory_is_ended(job: Job, contained: Callable[..., Contained]) -> None:
-    assert contained(memory_limit_bytes=2**20).analyse(job).error.startswith("needed more than 0.000977 GiB of memory")
+    error = "needed more than 0.000977 GiB of memory, tried 2 times. Use fewer --workers, or a machine with more"
+    assert contained(memory_limit_bytes=2**20).analyse(job).error == error
 
 
 def test_a_worker_ends_with_who_started_it(job: Job, options: Options) -> None:

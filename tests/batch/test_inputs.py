@@ -37,6 +37,11 @@ def test_a_folder_is_searched_through() -> None:
     assert ids("in") == {"in/C.PNG": "C", "in/b.svs": "b", "in/deep/er/a.tif": "a"}
 
 
+def test_results_among_the_slides_are_no_slides() -> None:
+    touch("in/a.svs", "in/out/a/fibres.parquet", "in/out/a/overlay.png", "in/out/a/annotations.dcm", "in/out/b.svs", "in/other/overlay.png")
+    assert ids("in") == {"in/a.svs": "a", "in/out/b.svs": "b", "in/other/overlay.png": "overlay"}
+
+
 def test_slides_of_many_files_count_once() -> None:
     touch("in/a.mrxs", "in/a/Data0000.dat", "in/a/Slidedat.ini", "in/vms/b.vms", "in/vms/b.jpg", "in/vms/b_map2.jpg", "in/vms/c.svs")
     Path("in/vms/b.vms").write_text("[Virtual Microscope Specimen]\nImageFile=b.jpg\nMapFile=b_map2.jpg\n")
@@ -103,6 +108,7 @@ def test_equal_names_get_folders_of_their_own_that_stay() -> None:
     assert len({name.casefold() for name in found.values()}) == 5
     assert all(name.lower().startswith("a-") for path, name in found.items() if not path.endswith("b.svs"))
     assert ids("two/a.tif", "one/a.svs") == {path: found[path] for path in ("two/a.tif", "one/a.svs")}
+    assert list(ids(str(Path("one").absolute()), "two").values()) == list(found.values())
 
 
 HOSTILE = ["Müller.svs", "筋肉.svs", "u\u0308.svs", "\u00fc.svs", "a b $(x).svs", "-rf.svs", "new\nline.svs", "x" * 240 + ".svs"]

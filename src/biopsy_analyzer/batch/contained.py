@@ -20,6 +20,7 @@ from biopsy_analyzer.terminal import LOG
 TRIES = 2
 _CODE = "from biopsy_analyzer.batch.worker import main; main()"
 _LOOK_EVERY_S = 0.5
+_LOOK = "Look at the slide in another program"
 
 
 class Contained:
@@ -33,16 +34,16 @@ class Contained:
 
     def analyse(self, job: Job, tell_share: Callable[[float], None] = lambda share: None) -> Outcome:
         """The outcome of one slide; a process that dies, hangs or outgrows its memory is tried once more, then the slide has failed."""
-        reason = ""
+        reason, remedy = "", _LOOK
         for _ in range(TRIES):
             with self._in_use:
                 answer = self._ask(job, tell_share)
             if isinstance(answer, Outcome):
                 return answer
-            reason = answer
+            reason, remedy = answer
             if self._stopped:
                 break
-        return Outcome(job.id, "failed", error=f"{reason}, tried {TRIES} times. Look at the slide in another program", exit_code=3)
+        return Outcome(job.id, "failed", error=f"{reason}, tried {TRIES} times. {remedy}", exit_code=3)
 
     def stop(self) -> None:
         """End the process now; an analysis in another thread comes back as failed and is not tried again."""
@@ -53,8 +54,8 @@ class Contained:
             if self._process:
                 self._bury(self._process)
 
-    def _ask(self, job: Job, tell_share: Callable[[float], None]) -> Outcome | str:
-        """The answer, or why there is none."""
+    def _ask(self, job: Job, tell_share: Callable[[float], None]) -> Outcome | tuple[str, str]:
+        """The answer, or why there is none and what may help."""
         process = self._process = self._process or self._start()
         if self._stopped:  # while it was started
             _kill(process)
@@ -70,7 +71,7 @@ class Contained:
                     return outcome_of(answer["outcome"])
                 tell_share(answer["share"])
         code = self._bury(process)
-        return watch.reason or _death(code)
+        return (watch.reason, watch.remedy) if watch.reason else (_death(code), _LOOK)
 
     def _bury(self, process: subprocess.Popen[bytes]) -> int:
         """Make sure that it is dead, and keep nothing of it open; gives its exit code."""
@@ -97,11 +98,11 @@ class Contained:
 
 
 class _Watch(Thread):
-    """Kills a process that takes too long or too much memory while the block runs; `reason` then says which."""
+    """Kills a process that takes too long or too much memory while the block runs; `reason` then says which, `remedy` what may help."""
 
     def __init__(self, process: subprocess.Popen[bytes], options: Options) -> None:
         super().__init__(daemon=True)
-        self.reason = ""
+        self.reason = self.remedy = ""
         self._process, self._options, self._over = process, options, Event()
         self._until = time.monotonic() + options.time_limit_s
 
@@ -116,9 +117,10 @@ class _Watch(Thread):
         limit = self._options.memory_limit_bytes
         while not self._over.wait(_LOOK_EVERY_S):
             if time.monotonic() > self._until:
-                self.reason = f"took longer than {self._options.time_limit_s / 60:g} min"
+                self.reason, self.remedy = f"took longer than {self._options.time_limit_s / 60:g} min", "Give more with --time-limit"
             elif limit and _memory_of(self._process.pid) > limit:
                 self.reason = f"needed more than {limit / 2**30:.3g} GiB of memory"
+                self.remedy = "Use fewer --workers, or a machine with more"
             if self.reason:
                 return _kill(self._process)
 

@@ -12,18 +12,24 @@ from biopsy_analyzer.slide.openslide_reader import named_files
 _WITH_LOOSE_PARTS = frozenset([".vms", ".vmu"])
 """Formats whose image files lie beside them under endings that a slide may have as well."""
 
+_OF_A_RESULT = frozenset(["overlay.png", "annotations.dcm"])
+"""What stands in a result folder, beside its tables, under an ending that a slide may have as well."""
+
 
 def find_slides(folder: Path) -> list[Path]:
     """Slides anywhere below `folder`, by path; hidden files and folders, and linked folders, are left out (a link could lead in circles).
 
     A MIRAX slide is its .mrxs, a VMS slide its .vms, a DICOM series its folder or, where the folder holds others too, its first instance.
+    Pictures of results that lie below as well (OUT may be in the folder of the slides) are no slides.
     What only looks like a slide is found as well, so that it is named when it is refused. UsageError for a folder that can't be read:
     its slides would be missed in silence.
     """
     found: list[Path] = []
     for place, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        seen = [Path(place, name) for name in sorted(files) if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES]
+        ours = _OF_A_RESULT if "fibres.parquet" in files else frozenset()
+        names = sorted(set(files) - ours)
+        seen = [Path(place, name) for name in names if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES]
         instances = [path for path in seen if path.suffix.lower() == ".dcm"]
         parts = {part for path in seen if path.suffix.lower() in _WITH_LOOSE_PARTS for part in _named_in(path)}
         others = [path for path in seen if path not in instances and path not in parts]

@@ -43,8 +43,6 @@ def collect_jobs(inputs: Sequence[str], manifest: Path | None, um_per_px: float 
     unique: dict[str, Job] = {}
     for job in jobs:
         place = os.path.abspath(job.path)
-        if place in listed and place in unique:
-            job = replace(job, path=unique[place].path)  # the id of a twin comes from the path as it was given first
         if place in listed or place not in unique:
             unique[place] = job
     return _with_ids(list(unique.values()))
@@ -70,7 +68,7 @@ def _matched(path: Path) -> list[Path]:
 
 
 def _with_ids(jobs: list[Job]) -> list[Job]:
-    """Each job with the id `analyze` would give it; where several share one (whatever their case), digits of their path follow."""
+    """Each job with the id `analyze` would give it; where several share one (whatever their case), digits of their place follow."""
     plain = [safe_id(job.path.name) for job in jobs]
     times = Counter(name.casefold() for name in plain)
     return [
@@ -80,4 +78,4 @@ def _with_ids(jobs: list[Job]) -> list[Job]:
 
 
 def _digits(path: Path) -> str:
-    return hashlib.sha256(os.fsencode(os.path.normpath(path))).hexdigest()[:8]
+    return hashlib.sha256(os.fsencode(os.path.abspath(path))).hexdigest()[:8]  # the same from wherever the command is called

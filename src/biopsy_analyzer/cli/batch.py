@@ -66,10 +66,12 @@ def batch(
             try:
                 run_batch(jobs, options, execute, tell)
             finally:  # also when interrupted
+                left = len(jobs) - tally.ok - tally.review - tally.failed
                 if as_json:
-                    write_out(json.dumps({"slides": len(jobs), "ok": tally.ok, "review": tally.review, "failed": tally.failed}))
+                    ended = {"ok": tally.ok, "review": tally.review, "failed": tally.failed}
+                    write_out(json.dumps({"slides": len(jobs), **ended, "left": left}))
                 elif not quiet:
-                    write_out(f"{tally}. Research use only, not for diagnosis.")
+                    write_out(f"{tally}{f', {left} left' if left else ''}. Research use only, not for diagnosis.")
         raise SystemExit(tally.exit_code)
 
 
