@@ -10,11 +10,13 @@ import pytest
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.report import legend
 from biopsy_analyzer.report.legend import scale_bar_um
+from biopsy_analyzer.report.overlay import draw_overlay
 from biopsy_analyzer.report.palette import CLUSTER_COLOURS, FIBRE_COLOURS, NUCLEUS_COLOURS
 from biopsy_analyzer.report.result import Labels, Picture, Result
 from biopsy_analyzer.report.writing import write_result
 from biopsy_analyzer.score import score
 from biopsy_analyzer.tables import CLUSTER_KINDS, CLUSTERS, FIBRE_STATES, FIBRES, NUCLEI, NUCLEUS_TYPES, empty
+from made_tables import make_fibres
 
 
 def overlay(result: Result, folder: Path) -> np.ndarray:
@@ -66,6 +68,22 @@ def test_sick_and_unassessable_fibres_bear_their_number_ordinary_ones_do_not(res
     # y, x in px of the lower halves of fibres 1 (normal), 2 (necrotic) and 3 (unassessable), the contour left out
     halves = [drawn[80:124, 36:112], drawn[96:124, 200:284], drawn[260:316, 68:188]]
     assert [bool(np.any(half.min(axis=2) > 225)) for half in halves] == [False, True, True]
+
+
+@pytest.mark.parametrize(("edge", "inner"), [(0.0, 150.0), (320.0, 150.0)], ids=["left", "right"])
+def test_the_edge_of_the_image_cuts_no_number(edge: float, inner: float) -> None:
+    """Fibre 314, wedged so that its number would lie over the edge, must not read as 14 or 31."""
+
+    def white(left: float) -> int:
+        corner = 0.0 if left < 320 else 80.0
+        ring = np.array([[10.0, left], [10.0, left + 80], [120.0, left + corner]])
+        nuclei, clusters = ((empty(columns), []) for columns in (NUCLEI, CLUSTERS))
+        fibres = make_fibres(["necrotic"], fibre_id=314)
+        drawn = draw_overlay(np.zeros((200, 400, 3), np.uint8), PixelGrid((200, 400), 1.0), (fibres, [ring]), nuclei, clusters, "")
+        return int(np.count_nonzero(drawn[:200, :400].min(axis=2) > 200))
+
+    assert white(edge) == pytest.approx(white(inner), rel=0.1)  # but for how the pixels fall
+    assert white(inner) > 20
 
 
 def test_nuclei_that_were_not_assessed_are_not_counted_as_0(result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

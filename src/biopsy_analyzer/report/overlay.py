@@ -101,10 +101,12 @@ def _write_numbers(drawn: np.ndarray, grid: PixelGrid, fibres: Ringed) -> None:
         ring = grid.to_px(outlines[row])
         (top, left), (bottom, right) = ring.min(axis=0), ring.max(axis=0)
         number = str(numbers[row])
-        if right - left < 1.2 * pen.textlength(number, font) or bottom - top < 2 * _NUMBER_PX:
+        width = pen.textlength(number, font)
+        if right - left < 1.2 * width or bottom - top < 2 * _NUMBER_PX:
             continue
-        at = ring[ring[:, 0] >= bottom - 2, 1].mean(), bottom - 3
-        pen.text(at, number, "white", font, anchor="mb", stroke_width=1, stroke_fill="black")
+        half = width / 2 + 2  # a number that the edge cuts would be that of another fibre
+        x = float(np.clip(ring[ring[:, 0] >= bottom - 2, 1].mean(), half, max(half, drawn.shape[1] - half)))
+        pen.text((x, bottom - 3), number, "white", font, anchor="mb", stroke_width=1, stroke_fill="black")
     drawn[:] = np.asarray(image)
 
 

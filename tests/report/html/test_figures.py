@@ -126,6 +126,14 @@ def test_of_very_many_cells_some_are_drawn_and_the_legend_says_so(sick: Result) 
     assert (layers["lymphocyte"]["label"], layers["lymphocyte"]["path"].count("M")) == ("lymphocyte", 6_000)
 
 
+def test_the_edge_of_the_section_cuts_no_number(sick: Result) -> None:
+    fibres = make_fibres(["necrotic"] * 2, fibre_id=[1234, 7], y_um=[100.0, 100.0], x_um=[1.0, 1e6])
+    none: dict[str, dict[int, np.ndarray]] = {"fibre": {}, "nucleus": {}, "cluster": {}}
+    figure = section_figure(Material(scores_document(sick), fibres, sick.nuclei, sick.clusters, none, compress(sick.picture, ())))
+    (right, _, one), (left, _, many) = figure["numbers"]
+    assert (left, right, many, one) == (4 * 7 + 4, figure["view"][0] - 11, 1234, 7)
+
+
 def test_a_sheet_is_called_so_on_the_section_and_in_its_close_up(sick: Result) -> None:
     """The page's table leaves sheets out of the clusters, so a reader must not count one more on the section."""
     document, crop = scores_document(sick), [shot for shot in compress(sick.picture, sick.crops) if shot.kind in ("section", "cluster")]

@@ -128,6 +128,8 @@ def _numbers(material: Material) -> list[tuple[int, int, int]]:
     chosen = material.fibres[fibre_class(material.fibres) != "normal"]
     chosen = chosen.sort_values(["area_um2", "fibre_id"], ascending=[False, True]).head(MOST_NUMBERS).sort_values("fibre_id")
     at = _to_units(material, chosen[["y_um", "x_um"]].to_numpy()).round().astype(int)
+    half = 7 * chosen["fibre_id"].astype(str).str.len().to_numpy() + 4  # a number that the edge cuts would be that of another fibre
+    at[:, 1] = np.maximum(half, np.minimum(at[:, 1], material.shots[0].grid.shape[1] * UNITS - half))
     return [(x, y, number) for (y, x), number in zip(at.tolist(), chosen["fibre_id"].tolist(), strict=True)]
 
 
