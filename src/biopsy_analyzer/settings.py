@@ -163,7 +163,8 @@ class ScoreSettings(_Group):
         0.8,
         ge=0,
         le=1,
-        description="Probability from which the call of a necrotic fibre is firm; its interval is made of firm calls. Prior.",
+        description="Probability from which the call of a necrotic fibre is firm; its interval is made of firm calls. Prior. "
+        "Another one needs a necrosis_recall and necrosis_false of its own.",
     )
     bootstrap_rounds: int = Field(1000, ge=100, le=100_000, description="Rounds of the block bootstrap.")
     seed: int = Field(0, ge=0, le=2**31, description="Seed of the bootstrap.")
