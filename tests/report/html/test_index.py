@@ -48,6 +48,15 @@ def test_corrected_results_have_a_second_link(results: Path, tmp_path: Path) -> 
     assert 'href="b/corrected/report.html"' in second
 
 
+def test_slides_of_one_name_are_told_apart(results: Path, tmp_path: Path) -> None:
+    folder_of(results, tmp_path, "sick-1")
+    (only,) = rows_of(tmp_path)
+    assert ">sick.png</a>" in only
+    folder_of(results, tmp_path, "sick-2")
+    first, second = rows_of(tmp_path)
+    assert (">sick.png (sick-1)</a>" in first, ">sick.png (sick-2)</a>" in second) == (True, True)
+
+
 def test_cases_stand_beside_their_slides(results: Path, tmp_path: Path) -> None:
     folder_of(results, tmp_path, "a")
     folder_of(results, tmp_path, "b")

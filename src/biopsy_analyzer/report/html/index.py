@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,6 +27,10 @@ def index_page(out: Path) -> bytes:
     rows = [_row(folder, cases.get(folder.name, "")) for folder in folders]
     seen = {row["id"] for row in rows}
     rows += [_failed(failure) for failure in _failures(out) if failure.get("slide_id") not in seen]
+    times = Counter(row["name"] for row in rows)
+    for row in rows:
+        if times[row["name"]] > 1:  # slides of one name in several folders
+            row["name"] += f" ({row['id']})"
     rows.sort(key=lambda row: (ORDER.index(row["status"]), row["id"]))
     counts = {status: sum(row["status"] == status for row in rows) for status in ("ok", "review", "refused", "failed")}
     points = [row for row in rows if row["necrosis"] is not None and row["inflammation"] is not None]
