@@ -113,7 +113,7 @@ def test_a_request_to_stop(lab: Path) -> None:
 @pytest.mark.fault(22)
 def test_ctrl_c_in_the_middle_leaves_tables_that_agree(lab: Path) -> None:
     """SIGINT to the command's process group, as a terminal sends it, once the first slide is in the journal."""
-    many = [f"{name}_{k}" for k in range(2) for name in SLIDES]  # so many that the signal comes in the middle on any machine
+    many = [f"{name}_{k}" for k in range(5) for name in SLIDES]  # so many that the signal comes in the middle on any machine
     (lab / "many").mkdir()
     for name in many:
         (lab / "many" / f"{name}.png").symlink_to(lab / "in" / f"{name[:-2]}.png")
