@@ -13,6 +13,8 @@ from biopsy_analyzer.report.legend import scale_bar_um
 from biopsy_analyzer.report.overlay import draw_overlay
 from biopsy_analyzer.report.palette import CLUSTER_COLOURS, FIBRE_COLOURS, NUCLEUS_COLOURS
 from biopsy_analyzer.report.result import Labels, Picture, Result
+from biopsy_analyzer.report.scores_json import scores_document
+from biopsy_analyzer.report.summary import summary_text
 from biopsy_analyzer.report.writing import write_result
 from biopsy_analyzer.score import score
 from biopsy_analyzer.tables import CLUSTER_KINDS, CLUSTERS, FIBRE_STATES, FIBRES, NUCLEI, NUCLEUS_TYPES, empty
@@ -98,6 +100,24 @@ def test_nuclei_that_were_not_assessed_are_not_counted_as_0(result: Result, tmp_
     tables = {"nuclei": empty(NUCLEI), "clusters": empty(CLUSTERS)}
     overlay(dataclasses.replace(result, nucleus_labels=nothing, scores=coarse, **tables), tmp_path)
     assert {"Nuclei: not assessed", "Clusters: not assessed", "macrophage", "inflammation: not assessed"} <= set(written)
+
+
+def test_a_sheet_is_told_in_words_and_not_counted_as_a_cluster(result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    text = legend._Pen.text
+    monkeypatch.setattr(legend._Pen, "text", lambda pen, x, y, words: (written.append(words), text(pen, x, y, words)))
+    outlined = np.all(overlay(result, tmp_path)[:400, :500] == CLUSTER_COLOURS["mixed"], axis=2)
+    assert "mixed: 1" in written
+    written.clear()
+    settings = result.settings.model_copy(update={"clusters": result.settings.clusters.model_copy(update={"sheet_um2": 40.0})})
+    scores = score(result.fibres, result.nuclei, result.clusters, 0.0125, settings, nuclei_assessed=True)
+    sheet = dataclasses.replace(result, settings=settings, scores=scores)
+    assert (
+        np.all(overlay(sheet, tmp_path)[:400, :500] == CLUSTER_COLOURS["mixed"], axis=2).sum() < outlined.sum() - 100
+    )  # numbers are white too
+    assert "mixed: 0" in written
+    assert any("sheets of cells, not outlined: 1" in words for words in written)
+    assert "0 mixed (0 at necrotic fibres), besides 1 confluent (3 cells on " in summary_text(scores_document(sheet))
 
 
 @pytest.mark.parametrize(("room", "bar"), [(1.0, 1), (199.0, 100), (200.0, 200), (499.0, 200), (4999.0, 2000), (0.03, 0.02)])

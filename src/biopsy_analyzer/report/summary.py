@@ -29,7 +29,7 @@ def _findings(document: dict[str, Any]) -> list[str]:
         f"  fibres        {_number(fibres['segmented'])} found, {_number(fibres['assessable'])} assessable: {states}",
         f"  internal      {_internal(fibres)}",
         f"  fibre size    {_sizes(fibres['area_um2']['median'], fibres['min_feret_um']['median'])}",
-        f"  clusters      {_clusters(document['clusters'])}",
+        f"  clusters      {_clusters(document['clusters'], document['sheets'])}",
         f"  macrophages   {_macrophages(document['inflammation'])}",
         f"  lymphocytes   {_density(document['inflammation']['lymphocytes_per_mm2'])}",
         *(f"  {name:<13} {_axis(document['scores'][name])}" for name in ("necrosis", "regeneration", "inflammation", "balance")),
@@ -80,7 +80,10 @@ def _sizes(area_um2: float | None, min_feret_um: float | None) -> str:
     return f"median area {area_um2:.0f} um2, median least diameter {min_feret_um:.1f} um"
 
 
-def _clusters(clusters: dict[str, Any]) -> str:
+def _clusters(clusters: dict[str, Any], sheets: dict[str, Any] | None) -> str:
     if all(found["count"] is None for found in clusters.values()):
         return "not assessed"
-    return ", ".join(f"{found['count']} {kind} ({found['around_necrotic_fibres']} at necrotic fibres)" for kind, found in clusters.items())
+    told = [f"{found['count']} {kind} ({found['around_necrotic_fibres']} at necrotic fibres)" for kind, found in clusters.items()]
+    if sheets and sheets["count"]:  # null in documents of versions that knew of none
+        told.append(f"besides {sheets['count']} confluent ({sheets['cells']} cells on {sheets['area_mm2']:.2f} mm2)")
+    return ", ".join(told)

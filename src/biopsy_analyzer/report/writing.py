@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from biopsy_analyzer.escaping import for_terminal
@@ -19,6 +20,7 @@ from biopsy_analyzer.report.result import Result
 from biopsy_analyzer.report.scores_json import scores_document, to_text
 from biopsy_analyzer.report.tables_io import write_table
 from biopsy_analyzer.score.evidence import evidence_objects
+from biopsy_analyzer.score.tallies import is_sheet
 
 MADE_OF_RESULTS = ("fhir.json", "annotations.dcm")
 """What the commands fhir and dicom put beside a result; it would tell of another one after a new analysis."""
@@ -51,16 +53,20 @@ def write_result(result: Result, folder: Path | str) -> Path:
 
 
 def _overlay(result: Result, fibres: tuple[pd.DataFrame, Rings], nuclei: tuple[pd.DataFrame, Rings], clusters: Ringed) -> bytes:
-    """overlay.png; outlines without stairs, for the eye."""
+    """overlay.png; outlines without stairs, for the eye. The hull of a sheet of cells encloses what it likes: sheets are told in words."""
     smooth_fibres, smooth_nuclei = ((table, rings.without_stairs()) for table, rings in (fibres, nuclei))
+    rows = np.flatnonzero(~is_sheet(clusters[0], result.settings.clusters))
+    bounded = clusters[0].iloc[rows], [clusters[1][row] for row in rows.tolist()]
     assessed = result.scores.inflammation.macrophages_in_necrotic_fibres is not None
     picture, grid = result.picture.rgb, result.picture.grid
-    return png_bytes(draw_overlay(picture, grid, smooth_fibres, smooth_nuclei, clusters, _caption(result), _facts(result), assessed))
+    return png_bytes(draw_overlay(picture, grid, smooth_fibres, smooth_nuclei, bounded, _caption(result), _facts(result), assessed))
 
 
 def _caption(result: Result) -> str:
     slide = result.slide
-    facts = for_terminal(slide.file_name), f"{slide.um_per_px:g} um/px", f"status: {result.status}"
+    sheets = result.scores.sheets.count
+    facts = [for_terminal(slide.file_name), f"{slide.um_per_px:g} um/px", f"status: {result.status}"]
+    facts += [f"sheets of cells, not outlined: {sheets}"] if sheets else []
     return "  ·  ".join((*facts, "Research use only, not for diagnosis"))
 
 
