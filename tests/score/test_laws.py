@@ -150,9 +150,11 @@ def test_two_copies_give_narrower_intervals(seed, sick, cells):
     nuclei = make_nuclei(["lymphocyte"] * cells, y_um=at[:, 0], x_um=at[:, 1])
     many = Settings(score=ScoreSettings(bootstrap_rounds=400, min_fibres=10))
     one, two = scored(fibres, nuclei, 4.4, many), scored(*two_copies(fibres, nuclei), 8.8, many)
-    for axis in AXES:
-        low, high = getattr(two, axis).ci95
-        assert high - low < np.diff(getattr(one, axis).ci95)[0]  # 1 / sqrt(2) is expected, give or take 6 % by 400 rounds
+    widths = [[np.diff(getattr(scores, axis).ci95)[0] for axis in AXES] for scores in (one, two)]
+    narrower = np.divide(widths[1], widths[0])
+    # sampling alone gives 1 / sqrt(2); the reader's own errors do not shrink with the section, and hold the balance's width the most
+    assert narrower.mean() < 0.95
+    assert narrower.max() < 1.12  # 400 rounds give or take 6 %
 
 
 @settings(max_examples=10, deadline=None)
