@@ -101,9 +101,8 @@ def typed(table: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
         raise KeyError(f"missing columns {sorted(set(columns) - set(table.columns))}, unknown {sorted(set(table.columns) - set(columns))}")
     table = table[list(columns)]
     other = {name: kind for (name, kind), found in zip(columns.items(), table.dtypes, strict=True) if found != kind}
-    return (
-        (table.astype(other) if other else table).reset_index(drop=True).copy()
-    )  # the copy lays columns together: rows are cut out quicker
+    table = table.astype(other) if other else table
+    return table.reset_index(drop=True).copy()  # the copy lays columns together: rows are cut out quicker
 
 
 def empty(columns: dict[str, str]) -> pd.DataFrame:

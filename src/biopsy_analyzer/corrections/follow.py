@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from biopsy_analyzer.classify.features import count_nuclei
@@ -17,6 +15,7 @@ from biopsy_analyzer.classify.nuclei import CRESCENT
 from biopsy_analyzer.clusters import Border, find_clusters, inside_necrosis, necrotic_border, necrotic_fibre_ids
 from biopsy_analyzer.corrections.book import Book
 from biopsy_analyzer.measure.nuclei_in_fibres import assign
+from biopsy_analyzer.near import linked, pairs_within
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.tables import CLUSTERS, typed
 
@@ -128,7 +127,7 @@ class Following:
         nuclei, reach = book.tables["nuclei"], self._settings.clusters.at_necrosis_um
         if self._linked is None or book.touched.nuclei:
             cells = nuclei[nuclei["type"].isin(_INFLAMMATORY)]
-            self._linked = cells, _linked(cells[["y_um", "x_um"]].to_numpy(), self._settings.clusters.reach_um)
+            self._linked = cells, linked(pairs_within(cells[["y_um", "x_um"]].to_numpy(), self._settings.clusters.reach_um), len(cells))
         cells, group = self._linked
         if len(cells):
             ids = np.array([i for part in rows for i in part.index], dtype=np.int64)
@@ -201,9 +200,3 @@ def _nearer_than(nuclei: pd.DataFrame, distance: np.ndarray, rows: list[pd.DataF
         for fibre_y, fibre_x, size in part[["y_um", "x_um", "max_feret_um"]].to_numpy():
             near |= np.hypot(y - fibre_y, x - fibre_x) - size <= limit
     return near
-
-
-def _linked(positions: np.ndarray, reach_um: float) -> np.ndarray:
-    pairs = cKDTree(positions).query_pairs(reach_um, output_type="ndarray") if len(positions) else np.empty((0, 2), int)
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(positions), len(positions)))
-    return np.asarray(connected_components(graph, directed=False)[1])
