@@ -1,6 +1,8 @@
 """The bookkeeping of a batch: what is kept, what is done again, what is listed; the analysis itself is a stand-in here."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -124,6 +126,33 @@ def test_a_result_that_is_not_whole_is_made_again(damage: str, jobs: list[Job], 
     run(jobs, tmp_path / "out", stub)
     assert stub.done == ["a", "b", "c", "d", "b"]
     assert tables(tmp_path / "out") == before
+
+
+@pytest.mark.fault(22)
+@pytest.mark.parametrize("moment", range(1, 12))
+def test_ctrl_c_at_any_write_leaves_tables_journal_and_tally_that_agree(
+    moment: int, jobs: list[Job], stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGINT just after the disk has taken a line: of feed or journal, or one of the tables at the end."""
+    writes, really = iter(range(100)), os.fsync
+
+    def write_and_interrupt(descriptor: int) -> None:
+        really(descriptor)
+        if next(writes) == moment:
+            signal.raise_signal(signal.SIGINT)
+
+    out, tally = tmp_path / "out", Tally()
+    monkeypatch.setattr(os, "fsync", write_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run_batch(jobs, Options(out), stub, lambda job, outcome: tally.add(outcome))
+    journal = out / ".biopsy-analyzer" / "journal.jsonl"
+    finished = [json.loads(line)["outcome"]["id"] for line in journal.read_text().splitlines()] if journal.exists() else []
+    rows = pd.read_csv(out / "summary.csv")["slide_id"].tolist()
+    assert rows == finished == [json.loads(line)["slide"]["id"] for line in (out / "feed.jsonl").read_text().splitlines()]
+    assert tally.ok == len(finished)
+    run(jobs, out, stub)
+    run(jobs, tmp_path / "undisturbed", Stub())
+    assert tables(out) == tables(tmp_path / "undisturbed")
 
 
 def test_a_failing_slide_is_a_row_and_tried_again_next_time(jobs: list[Job], stub: Stub, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from biopsy_analyzer.batch.job import Job, Options, Outcome, is_of, stamp_of
 from biopsy_analyzer.batch.journal import Entry, Journal, Work, append
 from biopsy_analyzer.batch.listing import FEED, feed_line, read_scores, row_of, write_failures, write_feed, write_summary
 from biopsy_analyzer.batch.lock import lock
+from biopsy_analyzer.batch.signals import held
 from biopsy_analyzer.report.atomic import check_writable, sweep
 from biopsy_analyzer.report.html import write_index
 
@@ -79,8 +80,9 @@ def run_batch(jobs: Sequence[Job], options: Options, execute: Execute, tell: Cal
             if ended.feed != in_order:
                 write_feed(out, in_order)
         finally:  # also when interrupted
-            write_failures(out, jobs, ended.outcomes)
-            write_summary(out, jobs, ended.outcomes, ended.rows)
+            with held():
+                write_failures(out, jobs, ended.outcomes)
+                write_summary(out, jobs, ended.outcomes, ended.rows)
         write_index(out)
 
 
@@ -97,10 +99,11 @@ def _do(
     with closing(execute(jobs, options)) as outcomes:  # type: ignore[type-var]  # iterators that are given here can be closed
         for outcome in outcomes:
             job = waiting.pop(outcome.id)
-            if outcome.ending != "failed":
-                outcome = _note(job, outcome, options.out, journal, work, ended)
-            ended.outcomes[job.id] = outcome
-            tell(job, outcome)
+            with held():  # feed, journal, tables and what is told agree, whenever Ctrl-C comes
+                if outcome.ending != "failed":
+                    outcome = _note(job, outcome, options.out, journal, work, ended)
+                ended.outcomes[job.id] = outcome
+                tell(job, outcome)
             if outcome.stops:
                 return
     for job in waiting.values():  # whoever hands slides out: none is lost in silence
