@@ -1,17 +1,28 @@
-"""Fixtures that several folders of tests share."""
+"""Fixtures that several folders of tests share, and what keeps a test from depending on luck or on where it runs."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from made_tables import make_fibres, make_nuclei
 
 Maker = Callable[..., pd.DataFrame]
 ROOT = Path(__file__).resolve().parents[1]
+
+# the same examples each time, and no clock: `--hypothesis-profile default` looks for others
+settings.register_profile("same", derandomize=True, deadline=None, database=None)
+settings.load_profile("same")
+
+# what a terminal, a CI service or a user's habits say about colours, widths and warnings changes what commands print
+HABITS = ("FORCE_COLOR", "CLICOLOR_FORCE", "NO_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS", "LINES")
+for name in (*HABITS, "PYTHONWARNINGS", "PYTHONOPTIMIZE", "PYTHONDEVMODE", "PYTHONIOENCODING", "PYTHONSAFEPATH", "PYTHONHASHSEED"):
+    os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")

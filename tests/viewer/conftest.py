@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # the display has to be there before Qt
     from biopsy_analyzer.viewer.dock import BiopsyAnalyzer
     from hand import Hand
 
+PATIENCE_MS = 300_000
 SERVERS: list[subprocess.Popen[bytes]] = []
 
 
@@ -52,6 +53,23 @@ def display() -> None:
     for name in ("WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
         os.environ.pop(name, None)
     os.environ["DISPLAY"] = f":{number}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings() -> None:
+    """Napari's settings in no file: its own fixture resets them before each test, which must not meet those of the user."""
+    from napari.settings import get_settings
+
+    os.environ["NAPARI_CONFIG"] = ""  # for windows in processes of their own
+    get_settings(None)
+
+
+@pytest.fixture
+def qtbot(qtbot: Any) -> Any:
+    """pytest-qt's with more patience than 5 s: a loaded machine shows things late. A wait ends with what is waited for."""
+    until = qtbot.waitUntil
+    qtbot.waitUntil = lambda true, *, timeout=0: until(true, timeout=max(timeout, PATIENCE_MS))
+    return qtbot
 
 
 @pytest.fixture(scope="session")

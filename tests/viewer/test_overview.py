@@ -88,7 +88,7 @@ def test_without_levels_the_overview_is_read_while_the_window_lives(
 
     def held_back(slide: Slide, grid: Any) -> np.ndarray:
         readers.add(threading.current_thread().name)
-        go_on.wait(60)
+        go_on.wait(300)
         return read(slide, grid)
 
     monkeypatch.setattr(Slide, "read", held_back)
@@ -148,4 +148,6 @@ def test_nothing_is_read_any_more_when_nobody_looks(tmp_path: Path) -> None:
 
 def finish(level: OverviewLevel) -> None:
     level[:1, :1]
-    next(one for one in threading.enumerate() if one.name == "overview").join()
+    for thread in threading.enumerate():  # none where it was quicker than this line
+        if thread.name == "overview":
+            thread.join()
