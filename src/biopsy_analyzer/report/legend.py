@@ -43,9 +43,9 @@ def add_legend(
         pen.text(columns[0], (4.3 + 1.35 * row) * size, fact)
     pen.text(columns[0], size * 10.1, _HINT)
     pen.text(columns[0], size * 11.5, caption)
-    wide = np.full((height, full_width, 3), 255, np.uint8)
-    wide[:, :width] = picture
-    return np.concatenate([wide, np.asarray(strip)])
+    whole = np.empty((height + strip.height, full_width, 3), np.uint8)
+    whole[:height, :width], whole[:height, width:], whole[height:] = picture, 255, strip
+    return whole
 
 
 class _Pen:

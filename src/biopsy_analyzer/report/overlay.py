@@ -7,17 +7,16 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw, ImageFont
 
 from biopsy_analyzer.grid import PixelGrid
+from biopsy_analyzer.report.digits import FONT_PX, number_masks
 from biopsy_analyzer.report.legend import add_legend
-from biopsy_analyzer.report.outlines import Rings, laid_out
+from biopsy_analyzer.report.outlines import laid_out, split
 from biopsy_analyzer.report.palette import CLUSTER_COLOURS, FIBRE_COLOURS, FIBRE_FILLS, NUCLEUS_COLOURS, NUCLEUS_MARKERS, Colour, Marker
 from biopsy_analyzer.report.shown import fibre_class
 
 _SUBPIXEL_BITS = 4  # OpenCV draws at sixteenths of a pixel
 _MARKER_UM = 2.0  # radius of a nucleus marker: inside the nucleus, so that its chromatin can be judged beside it
-_NUMBER_PX = 15  # font size of fibre numbers: the least that reads on a screen
 _COARSE_UM_PER_PX = 1.5  # coarser pictures show no contours of ordinary nuclei: two pixels each, they would only darken the section
 
 Ringed = tuple[pd.DataFrame, Sequence[np.ndarray]]
@@ -41,39 +40,48 @@ def draw_overlay(
     where there is room. Empty tables give the section and zero counts; nuclei that were not assessed are said to be so.
     facts: lines of at most some 35 characters beside the legend.
     """
-    drawn = _draw_fibres(picture, grid, fibres)
+    height, width = picture.shape[:2]
+    types, kinds = (nuclei[0]["type"], clusters[0]["kind"]) if nuclei_assessed else (None, None)
+    whole = add_legend(picture, grid.um_per_px, fibre_class(fibres[0]), types, kinds, caption, facts)
+    drawn = whole[:height, :width]
+    outlined = _rings(fibres[1], grid)
+    _draw_fibres(drawn, grid, fibre_class(fibres[0]).to_numpy(), outlined)
     _draw_nuclei(drawn, grid, nuclei)
     _draw_clusters(drawn, grid, clusters)
-    _write_numbers(drawn, grid, fibres)
-    types, kinds = (nuclei[0]["type"], clusters[0]["kind"]) if nuclei_assessed else (None, None)
-    return add_legend(drawn, grid.um_per_px, fibre_class(fibres[0]), types, kinds, caption, facts)
+    _write_numbers(drawn, fibres[0], outlined)
+    return whole
 
 
-def _draw_fibres(picture: np.ndarray, grid: PixelGrid, fibres: Ringed) -> np.ndarray:
-    table, outlines = fibres
-    states = fibre_class(table).to_numpy()
-    rings = {state: _rings_of(outlines, states == state, grid) for state in FIBRE_COLOURS}
-    drawn = picture.copy()
+def _draw_fibres(drawn: np.ndarray, grid: PixelGrid, classes: np.ndarray, outlined: list[np.ndarray]) -> None:
+    rings = {state: _of(outlined, classes == state) for state in FIBRE_COLOURS}
     for state, opacity in FIBRE_FILLS.items():
-        inside = np.zeros(picture.shape[:2], bool)
-        for ring in rings[state]:  # one by one: a joint fillPoly would leave holes where rings overlap
-            cv2.fillPoly(inside.view(np.uint8), [ring], 1, shift=_SUBPIXEL_BITS)
         tint = np.asarray(FIBRE_COLOURS[state], np.float32)
-        tinted = ((1 - opacity) * np.arange(256, dtype=np.float32)[:, None] + opacity * tint).round().astype(np.uint8)  # of each value
-        if rings[state]:
-            cv2.copyTo(cv2.LUT(drawn, tinted[None]), inside.view(np.uint8), drawn)
+        tinted = ((1 - opacity) * np.arange(256, dtype=np.float32)[:, None] + opacity * tint).round().astype(np.uint8)
+        for ring in rings[state]:
+            _fill(drawn, ring, tinted)
     thin = 2 if grid.um_per_px < _COARSE_UM_PER_PX else 1
     for state, colour in FIBRE_COLOURS.items():
         _contours(drawn, rings[state], colour, 2 * thin if state in FIBRE_FILLS else thin)
-    return drawn
+
+
+def _fill(drawn: np.ndarray, ring: np.ndarray, tinted: np.ndarray) -> None:
+    """Replace each value inside the ring by what `tinted`, uint8 (256, 3), holds for it; only the ring's box is looked at."""
+    left, top = np.maximum(ring.min(axis=0) >> _SUBPIXEL_BITS, 0).tolist()
+    right, bottom = np.maximum((ring.max(axis=0) >> _SUBPIXEL_BITS) + 2, 0).tolist()
+    box = drawn[top:bottom, left:right]
+    if box.size:
+        inside = np.zeros(box.shape[:2], np.uint8)
+        cv2.fillPoly(inside, [ring - np.array([left, top], np.int32) * (1 << _SUBPIXEL_BITS)], 1, shift=_SUBPIXEL_BITS)
+        cv2.copyTo(cv2.LUT(box, tinted[None]), inside, box)
 
 
 def _draw_nuclei(drawn: np.ndarray, grid: PixelGrid, nuclei: Ringed) -> None:
     table, outlines = nuclei
     types = table["type"].to_numpy()
     if grid.um_per_px < _COARSE_UM_PER_PX:
+        outlined = _rings(outlines, grid)
         for kind, colour in NUCLEUS_COLOURS.items():
-            _contours(drawn, _rings_of(outlines, types == kind, grid), colour, 2 if kind in NUCLEUS_MARKERS else 1)
+            _contours(drawn, _of(outlined, types == kind), colour, 2 if kind in NUCLEUS_MARKERS else 1)
     centres = grid.to_px(table[["y_um", "x_um"]].to_numpy())
     radius = float(np.clip(_MARKER_UM / grid.um_per_px, 2.0, 9.0))
     for kind, marker in NUCLEUS_MARKERS.items():
@@ -82,32 +90,33 @@ def _draw_nuclei(drawn: np.ndarray, grid: PixelGrid, nuclei: Ringed) -> None:
 
 def _draw_clusters(drawn: np.ndarray, grid: PixelGrid, clusters: Ringed) -> None:
     table, outlines = clusters
-    kinds = table["kind"].to_numpy()
+    kinds, outlined = table["kind"].to_numpy(), _rings(outlines, grid)
     for kind, colour in CLUSTER_COLOURS.items():
-        rings = _rings_of(outlines, kinds == kind, grid)
+        rings = _of(outlined, kinds == kind)
         _contours(drawn, rings, (0, 0, 0), 6)
         _contours(drawn, rings, colour, 3)
 
 
-def _write_numbers(drawn: np.ndarray, grid: PixelGrid, fibres: Ringed) -> None:
+def _write_numbers(drawn: np.ndarray, fibres: pd.DataFrame, outlined: list[np.ndarray]) -> None:
     """The number of each fibre that is not normal at its lower end, where it hides least of what lies inside."""
-    table, outlines = fibres
-    font = ImageFont.load_default(_NUMBER_PX)
-    image = Image.fromarray(drawn)
-    pen = ImageDraw.Draw(image)
-    shown = (fibre_class(table) != "normal").to_numpy()
-    numbers = table["fibre_id"].tolist()
-    for row in np.flatnonzero(shown).tolist():
-        ring = grid.to_px(outlines[row])
-        (top, left), (bottom, right) = ring.min(axis=0), ring.max(axis=0)
-        number = str(numbers[row])
-        width = pen.textlength(number, font)
-        if right - left < 1.2 * width or bottom - top < 2 * _NUMBER_PX:
+    numbers = fibres["fibre_id"].tolist()
+    for row in np.flatnonzero((fibre_class(fibres) != "normal").to_numpy()).tolist():
+        ring = outlined[row] / (1 << _SUBPIXEL_BITS)
+        (left, top), (right, bottom) = ring.min(axis=0), ring.max(axis=0)
+        number = number_masks(numbers[row])
+        width = number.shape[2]
+        if right - left < 1.2 * width or bottom - top < 2 * FONT_PX:
             continue
-        half = width / 2 + 2  # a number that the edge cuts would be that of another fibre
-        x = float(np.clip(ring[ring[:, 0] >= bottom - 2, 1].mean(), half, max(half, drawn.shape[1] - half)))
-        pen.text((x, bottom - 3), number, "white", font, anchor="mb", stroke_width=1, stroke_fill="black")
-    drawn[:] = np.asarray(image)
+        x = ring[ring[:, 1] >= bottom - 2, 0].mean() - width / 2
+        x = float(np.clip(x, 0, max(0, drawn.shape[1] - width)))  # a number that the edge cuts would be that of another fibre
+        _stamp(drawn, round(bottom) - 2 - number.shape[1], round(x), number)
+
+
+def _stamp(drawn: np.ndarray, top: int, left: int, number: np.ndarray) -> None:
+    """Lay a number, `number_masks`, white with a black rim, over the picture; what lies beyond its upper or lower edge is cut."""
+    rim, fill = number[:, max(0, -top) : max(0, drawn.shape[0] - top), : drawn.shape[1] - left, None].astype(np.uint16)
+    place = drawn[max(0, top) : max(0, top) + rim.shape[0], left : left + rim.shape[1]]
+    place[:] = (place * (255 - rim) // 255 * (255 - fill) + 255 * fill) // 255
 
 
 def draw_markers(drawn: np.ndarray, centres: np.ndarray, marker: Marker, radius: float, colour: Colour) -> None:
@@ -120,10 +129,13 @@ def draw_markers(drawn: np.ndarray, centres: np.ndarray, marker: Marker, radius:
         cv2.polylines(drawn, [ring], True, (0, 0, 0), 1, cv2.LINE_AA, shift=_SUBPIXEL_BITS)
 
 
-def _rings_of(outlines: Sequence[np.ndarray], chosen: np.ndarray, grid: PixelGrid) -> list[np.ndarray]:
-    rows = np.flatnonzero(chosen)
-    corners, ends = laid_out(outlines.chosen(rows) if isinstance(outlines, Rings) else [outlines[row] for row in rows.tolist()])
-    return np.split(_drawable(grid.to_px(corners)), ends[:-1]) if len(ends) else []
+def _rings(outlines: Sequence[np.ndarray], grid: PixelGrid) -> list[np.ndarray]:
+    corners, ends = laid_out(outlines)
+    return split(_drawable(grid.to_px(corners)), ends)
+
+
+def _of(rings: list[np.ndarray], chosen: np.ndarray) -> list[np.ndarray]:
+    return [rings[row] for row in np.flatnonzero(chosen).tolist()]
 
 
 def _drawable(yx_px: np.ndarray) -> np.ndarray:
