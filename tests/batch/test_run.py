@@ -143,8 +143,12 @@ def test_ctrl_c_at_any_write_leaves_tables_journal_and_tally_that_agree(
 
     out, tally = tmp_path / "out", Tally()
     monkeypatch.setattr(os, "fsync", write_and_interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        run_batch(jobs, Options(out), stub, lambda job, outcome: tally.add(outcome))
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs the tests in the background has it ignored
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_batch(jobs, Options(out), stub, lambda job, outcome: tally.add(outcome))
+    finally:
+        signal.signal(signal.SIGINT, usual)
     journal = out / ".biopsy-analyzer" / "journal.jsonl"
     finished = [json.loads(line)["outcome"]["id"] for line in journal.read_text().splitlines()] if journal.exists() else []
     rows = pd.read_csv(out / "summary.csv")["slide_id"].tolist()
