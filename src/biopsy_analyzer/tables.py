@@ -7,6 +7,12 @@ import pandas as pd
 FIBRE_STATES = ("normal", "necrotic", "pale-fragmented", "regenerating")
 """Fibre states in the order of network channels, truth codes 1..4 and probability columns; `unassessable` is no state of its own."""
 
+STATE_MAPS = tuple(f"map_{state.replace('-', '_')}" for state in FIBRE_STATES)
+"""Columns of the network's map of each of FIBRE_STATES, mean over the fibre."""
+
+STATE_PROBABILITIES = tuple(f"p_{state.replace('-', '_')}" for state in FIBRE_STATES)
+"""Columns of the probability of each of FIBRE_STATES."""
+
 NECROTIC_STATES = ("necrotic", "pale-fragmented")
 """The states that count as necrosis: pale and fragmented is one of its looks."""
 
@@ -45,7 +51,7 @@ FIBRES = {
     **COLOUR,
     "haematoxylin_rel": "float64",  # minus the section's ordinary fibres: basophilia
     "eosin_rel": "float64",  # minus the section's ordinary fibres: negative is pallor, positive hyaline
-    **{f"map_{state.replace('-', '_')}": "float64" for state in FIBRE_STATES},  # network's map, mean over the fibre
+    **dict.fromkeys(STATE_MAPS, "float64"),
     "nuclei_count": "float64",  # this and the next four: NaN where the image is too coarse for nuclei
     "internal_nuclei_count": "float64",
     "macrophages_inside": "float64",
@@ -53,7 +59,7 @@ FIBRES = {
     "nuclear_fraction": "float64",  # share of the fibre's area under nuclei
     "state": "str",
     "probability": "float64",
-    **{f"p_{state.replace('-', '_')}": "float64" for state in FIBRE_STATES},
+    **dict.fromkeys(STATE_PROBABILITIES, "float64"),
     "assessable": "bool",
     "reason": "str",
 }

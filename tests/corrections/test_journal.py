@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +125,24 @@ def test_after_a_full_disk_the_edit_is_made_again(folder, torn):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before
     corrections.set_state([2], "necrotic")
+    assert [line["fibres"] for line in Corrections.open(folder).edits] == [[1], [2]]
+
+
+def test_a_share_that_syncs_no_folders_keeps_the_edit(folder, monkeypatch):
+    """The line is on the disk: it counts, and the next one follows it."""
+    sync, refused = os.fsync, []
+
+    def of_files_alone(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            refused.append(handle)
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", of_files_alone)
+    corrections = Corrections.open(folder)
+    corrections.set_state([1], "necrotic")
+    corrections.set_state([2], "necrotic")
+    assert len(refused) == 1
     assert [line["fibres"] for line in Corrections.open(folder).edits] == [[1], [2]]
 
 

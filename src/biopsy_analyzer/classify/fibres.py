@@ -15,13 +15,13 @@ import pandas as pd
 from biopsy_analyzer.classify.features import TOLD_BY, count_nuclei, ordinary_fibres, relative_to_section, state_features
 from biopsy_analyzer.classify.state_model import StateModel
 from biopsy_analyzer.settings import ClassifySettings
-from biopsy_analyzer.tables import FIBRE_STATES
+from biopsy_analyzer.tables import FIBRE_STATES, STATE_MAPS, STATE_PROBABILITIES
 
 REASONS = 3  # features named for a call
 DOUBT = 0.25  # a second state at least so likely is named in the reason. Prior
 EDGE_UM = 15.0  # from the fibre's equal-area disc to the glass, within which it lies at the cut edge: less than half a fibre. Prior
 EDGE_DARK = 0.1  # of the ordinary fibres' density, above which a fibre there is hypercontracted, or so dense that it may be. Prior
-MAPS = {f"map_{state.replace('-', '_')}": state for state in FIBRE_STATES}
+MAPS = dict(zip(STATE_MAPS, FIBRE_STATES, strict=True))
 
 
 def classify_fibres(fibres: pd.DataFrame, nuclei: pd.DataFrame | None, model: StateModel, settings: ClassifySettings) -> pd.DataFrame:
@@ -41,7 +41,7 @@ def classify_fibres(fibres: pd.DataFrame, nuclei: pd.DataFrame | None, model: St
     called = fibres.assign(
         state=pd.Series(np.array(FIBRE_STATES, dtype=object)[best], index=fibres.index, dtype="str"),
         probability=probability,
-        **{f"p_{state.replace('-', '_')}": probabilities[:, i] for i, state in enumerate(FIBRE_STATES)},
+        **dict(zip(STATE_PROBABILITIES, probabilities.T, strict=True)),
         assessable=np.ones(len(fibres), dtype=bool),
         reason=pd.Series(reasons, index=fibres.index, dtype="str"),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -12,21 +13,26 @@ from biopsy_analyzer.corrections.edited_labels import Box, EditedLabels
 from biopsy_analyzer.errors import UsageError
 
 Kind = Literal["fibres", "nuclei"]
-ID = {"fibres": "fibre_id", "nuclei": "nucleus_id"}
+ID: dict[Kind, str] = {"fibres": "fibre_id", "nuclei": "nucleus_id"}
+"""The column of each table that holds its ids."""
+
+Log = list[Callable[[], None]]
+"""What takes the changes of an edit back, in the order in which they were made."""
 
 
 class Touched:
-    """What one edit changed, as rows before and after: where everything that follows from it has to be looked at again.
+    """What one edit changed: where everything that follows from it has to be looked at again.
 
-    fibre_rows     places and sizes of fibres before and after
-    outlines       True where an outline changed;  nuclei: ids of nuclei that changed, came or went
+    fibre_rows      places and sizes of fibres, as they were before and are after
+    fibres, nuclei  ids of those that changed, came or went
+    boxes           where labels changed, by "fibres" and "nuclei"; none of fibres: no outline changed
     """
 
     def __init__(self) -> None:
         self.fibre_rows: list[pd.DataFrame] = []
         self.nuclei: set[int] = set()
         self.fibres: set[int] = set()
-        self.boxes: dict[str, list[Box]] = {"fibres": [], "nuclei": []}
+        self.boxes: dict[Kind, list[Box]] = {"fibres": [], "nuclei": []}
 
     def add(self, other: Touched) -> None:
         """What another edit changed as well."""
@@ -40,22 +46,24 @@ class Touched:
 class Book:
     """The present state. All changes go through `put`, `remove`, `write` and `exclude`; `revert` takes the changes of an edit back.
 
-    tables   fibres and nuclei, indexed by their ids, which never change
-    labels   what is outlined;  excluded: bool, squares of the tissue raster that a reader marked unassessable
+    tables    fibres and nuclei, indexed by their ids, which never change
+    labels    what is outlined
+    squares   centres (m, 2) in um of the squares of tissue;  excluded: bool (m,), those that a reader marked unassessable
+    touched   what the edit that is under way, or was the last, has changed
     """
 
-    def __init__(self, fibres: pd.DataFrame, nuclei: pd.DataFrame, labels: dict[str, EditedLabels], squares: np.ndarray) -> None:
-        self.tables = {"fibres": _indexed(fibres, "fibres"), "nuclei": _indexed(nuclei, "nuclei")}
+    def __init__(self, fibres: pd.DataFrame, nuclei: pd.DataFrame, labels: dict[Kind, EditedLabels], squares: np.ndarray) -> None:
+        self.tables: dict[Kind, pd.DataFrame] = {"fibres": _indexed(fibres, "fibres"), "nuclei": _indexed(nuclei, "nuclei")}
         self.labels = labels
         self.squares, self.excluded = squares, np.zeros(len(squares), bool)
-        self._log: list[tuple] = []
+        self._log: Log = []
         self.touched = Touched()
 
     def begin(self) -> None:
         """Start the log of an edit."""
         self._log, self.touched = [], Touched()
 
-    def finish(self) -> list[tuple]:
+    def finish(self) -> Log:
         """What `revert` needs to take this edit back."""
         return self._log
 
@@ -90,7 +98,7 @@ class Book:
         table = self.tables[kind]
         at, known = self.places(kind, rows.index)
         old, replaced, new = table.iloc[at[known]], rows.iloc[known], rows.iloc[~known]
-        self._log.append(("put", kind, old, list(new.index)))
+        self._log.append(partial(self._unput, kind, old, list(new.index)))
         self._touch(kind, old, rows)
         if len(replaced):
             table = table.copy(deep=False)
@@ -104,45 +112,45 @@ class Book:
     def remove(self, kind: Kind, ids: list[int]) -> None:
         """Take objects away, from the table and from what is outlined."""
         old = self.rows(kind, ids)
-        self._log.append(("remove", kind, old))
+        self._log.append(partial(self._unremove, kind, old))
         self._touch(kind, old, old.iloc[:0])
         self._take_away(kind, ids)
         self.tables[kind] = self.tables[kind][~self.among(kind, ids)]
 
     def write(self, box: Box, pixels: np.ndarray) -> None:
         """New fibre labels in a box."""
-        self._log.append(("write", box))
+        self._log.append(partial(self._unwrite, box))
         self.touched.boxes["fibres"].append(box)
         self.labels["fibres"].write(box, pixels)
 
     def exclude(self, squares: np.ndarray) -> None:
         """Mark squares of the tissue as unassessable."""
-        self._log.append(("exclude", self.excluded))
+        self._log.append(partial(setattr, self, "excluded", self.excluded))
         self.excluded = self.excluded | squares
 
-    def revert(self, log: list[tuple]) -> None:
+    def revert(self, log: Log) -> None:
         """Take an edit back; `touched` says what changed by that."""
         self.begin()
-        for step, *what in reversed(log):
-            if step == "put":
-                kind, old, new = what
-                if new:
-                    self._touch(kind, self.rows(kind, new), old.iloc[:0])
-                    self.tables[kind] = self.tables[kind][~self.among(kind, new)]
-                self.put(kind, old)
-            elif step == "remove":
-                kind, old = what
-                self.put(kind, old)
-                self._take_away(kind, list(old.index), away=False)
-            elif step == "write":
-                self.labels["fibres"].unwrite()
-                self.touched.boxes["fibres"].append(what[0])
-            else:
-                self.excluded = what[0]
+        for take_back in reversed(log):
+            take_back()
 
     def next_id(self) -> int:
         """A fibre id above all that are, or were taken away."""
         return max([0, self.labels["fibres"].highest_gone, *self.tables["fibres"].index[-1:]]) + 1
+
+    def _unput(self, kind: Kind, old: pd.DataFrame, new: list[int]) -> None:
+        if new:
+            self._touch(kind, self.rows(kind, new), old.iloc[:0])
+            self.tables[kind] = self.tables[kind][~self.among(kind, new)]
+        self.put(kind, old)
+
+    def _unremove(self, kind: Kind, old: pd.DataFrame) -> None:
+        self.put(kind, old)
+        self._take_away(kind, list(old.index), away=False)
+
+    def _unwrite(self, box: Box) -> None:
+        self.labels["fibres"].unwrite()
+        self.touched.boxes["fibres"].append(box)
 
     def _take_away(self, kind: Kind, ids: list[int], away: bool = True) -> None:
         labels = self.labels[kind]
@@ -161,5 +169,5 @@ class Book:
             self.touched.fibre_rows += [part[["y_um", "x_um", "max_feret_um"]] for part in (old, new) if len(part)]
 
 
-def _indexed(table: pd.DataFrame, kind: str) -> pd.DataFrame:
+def _indexed(table: pd.DataFrame, kind: Kind) -> pd.DataFrame:
     return table.set_index(table[ID[kind]].to_numpy(), drop=False)

@@ -88,6 +88,7 @@ class EditedLabels:
         return self.grids[0]
 
     def read(self, box: Box) -> np.ndarray:
+        """A copy of level 0's pixels in `box`, int32; beyond the image 0."""
         return self.pixels.read(box)
 
     def write(self, box: Box, pixels: np.ndarray) -> None:
@@ -122,6 +123,7 @@ class EditedLabels:
         return top, left, max(top, bottom), max(left, right)
 
     def grid_of(self, box: Box) -> PixelGrid:
+        """Where `box` lies on the slide."""
         return self.grid.crop(box[0], box[1], box[2] - box[0], box[3] - box[1])
 
 

@@ -17,14 +17,11 @@ from biopsy_analyzer.corrections.measuring import Measuring
 from biopsy_analyzer.corrections.outline import cut, filled, joined, largest_piece
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.settings import Settings
-from biopsy_analyzer.tables import FIBRE_STATES, FIBRES, NUCLEUS_KINDS, NUCLEUS_TYPES
+from biopsy_analyzer.tables import FIBRE_STATES, FIBRES, NUCLEUS_KINDS, NUCLEUS_TYPES, STATE_MAPS, STATE_PROBABILITIES
 
 UNASSESSABLE = "unassessable"
 CLEFT_UM = 8.0
 """Pieces at most so far apart are one fibre when a reader merges them: the widest cleft that freezing makes in one. Prior."""
-
-_MAPS = [f"map_{state.replace('-', '_')}" for state in FIBRE_STATES]
-_PROBABILITIES = [f"p_{state.replace('-', '_')}" for state in FIBRE_STATES]
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,7 @@ def merge(desk: Desk, edit: dict[str, Any]) -> str:
     keep = int(rows["area_um2"].idxmax())
     others = [i for i in ids if i != keep]
     share = rows["area_um2"] / rows["area_um2"].sum()
-    row = rows.loc[[keep]].assign(**{name: float((rows[name] * share).sum(skipna=False)) for name in _MAPS})
+    row = rows.loc[[keep]].assign(**{name: float((rows[name] * share).sum(skipna=False)) for name in STATE_MAPS})
     desk.book.remove("fibres", others)
     pixels[whole] = keep
     _outline(desk, box, pixels, row, f"merged by hand with {', '.join(map(str, others))}")
@@ -164,7 +161,7 @@ def _with_state(rows: pd.DataFrame, state: str, why: list[str]) -> pd.DataFrame:
         return rows.assign(assessable=False, reason=reasons, state=rows["state"].where(rows["state"] != "", FIBRE_STATES[0]))
     if state not in FIBRE_STATES:
         raise UsageError(f"no fibre state {state!r}; wanted one of {', '.join((*FIBRE_STATES, UNASSESSABLE))}")
-    sure = {column: float(name == state) for column, name in zip(_PROBABILITIES, FIBRE_STATES, strict=True)}
+    sure = {column: float(name == state) for column, name in zip(STATE_PROBABILITIES, FIBRE_STATES, strict=True)}
     return rows.assign(state=state, probability=1.0, assessable=True, reason=reasons, **sure)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from biopsy_analyzer.corrections.book import ID, Kind
 from biopsy_analyzer.corrections.section import Corrections
 from biopsy_analyzer.errors import ResultError
 from biopsy_analyzer.report.atomic import prepare_folder, write_bytes, write_chunks
@@ -39,21 +40,17 @@ def export(corrections: Corrections) -> Path:
     fibres, nuclei, clusters = corrections.fibres, corrections.nuclei, corrections.clusters
     for name, table in (("fibres", fibres), ("nuclei", nuclei), ("clusters", clusters)):
         write_table(table, folder, name)
-    rings = {kind: _rings(corrections, kind, table) for kind, table in (("fibres", fibres), ("nuclei", nuclei))}
-    of_clusters = cluster_outlines(rings["nuclei"], nuclei["cluster_id"].to_numpy(), len(clusters))
+    fibre_rings, nucleus_rings = _rings(corrections, "fibres", fibres), _rings(corrections, "nuclei", nuclei)
+    cluster_rings = cluster_outlines(nucleus_rings, nuclei["cluster_id"].to_numpy(), len(clusters))
     slide = corrections.saved.document["slide"]
-    objects = feature_collection(
-        slide["sha256"], slide["um_per_px"], (fibres, rings["fibres"]), (nuclei, rings["nuclei"]), (clusters, of_clusters)
-    )
-    write_chunks(folder / "objects.geojson", objects)
-    edited = {kind: Labels(labels.pixels, labels.grid) for kind, labels in corrections.labels.items()}  # type: ignore[arg-type]
-    write_labels(edited["fibres"], edited["nuclei"], folder)
+    kinds = (fibres, fibre_rings), (nuclei, nucleus_rings), (clusters, cluster_rings)
+    write_chunks(folder / "objects.geojson", feature_collection(slide["sha256"], slide["um_per_px"], *kinds))
+    write_labels(_labels(corrections, "fibres"), _labels(corrections, "nuclei"), folder)
     pictures = corrections.saved.folder / "pictures.parquet"
     if pictures.exists():
         shutil.copyfile(pictures, folder / pictures.name)
-    write_table(
-        evidence_objects(fibres, nuclei, clusters, Settings.model_validate(corrections.saved.document["settings"])), folder, "evidence"
-    )
+    settings = Settings.model_validate(corrections.saved.document["settings"])
+    write_table(evidence_objects(fibres, nuclei, clusters, settings), folder, "evidence")
     document = corrected_document(corrections)
     if pictures.exists():  # without the section's picture a report shows nothing
         write_report(Saved(folder, document, fibres, nuclei, clusters), folder)
@@ -95,12 +92,16 @@ def _notes(corrections: Corrections) -> list[str]:
     return [warning for warning in warnings if warning not in corrections.machine_scores.warnings]
 
 
-def _rings(corrections: Corrections, kind: str, table: pd.DataFrame) -> list[np.ndarray]:
+def _labels(corrections: Corrections, kind: Kind) -> Labels:
+    edited = corrections.labels[kind]
+    return Labels(edited.pixels, edited.grid)  # type: ignore[arg-type]  # read window by window, as labels on a disk are
+
+
+def _rings(corrections: Corrections, kind: Kind, table: pd.DataFrame) -> list[np.ndarray]:
     """Outlines (k, 2) in um in the order of `table`: the machine's, but for fibres whose outline was changed."""
-    names = {"fibres": ("Fibre", "fibre_id"), "nuclei": ("Nucleus", "nucleus_id")}
-    name, id_column = names[kind]
+    name = {"fibres": "Fibre", "nuclei": "Nucleus"}[kind]
     machine = _machine_rings(corrections.saved.folder / "objects.geojson", name, corrections.saved.document["slide"]["um_per_px"])
-    ids = table[id_column].tolist()
+    ids = table[ID[kind]].tolist()
     changed = corrections.reshaped() if kind == "fibres" else set()
     return [corrections.outline(i) if i in changed or i not in machine else machine[i] for i in ids]
 

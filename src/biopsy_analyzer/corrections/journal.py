@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
@@ -109,10 +110,10 @@ class Journal:
                 self._tail = b""
                 file.seek(self._size)
                 _write_whole(file, content)
-            if new:
-                _sync_folder(self.path.parent)
         except OSError as error:
             raise OutputError(f"{self.path}: the correction can't be saved ({error.strerror}); free space, then make it again") from error
+        if new:
+            _sync_folder(self.path.parent)
         self._size += len(content)
         self.lines.append(line)
 
@@ -148,13 +149,14 @@ def _line(content: dict[str, Any]) -> bytes:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new file's name last as well; systems that can't open folders (Windows) do so themselves."""
+    """Make the new file's name last as well, where that can be asked for: not on Windows, nor on some network shares."""
     if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        with suppress(OSError):  # the line is on the disk: an edit that is there must not be called lost
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
 
 
 def standing(lines: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -6,11 +6,11 @@ import csv
 import io
 from pathlib import Path
 
+from biopsy_analyzer.agree import COLUMNS
 from biopsy_analyzer.errors import ResultError, UsageError
 from biopsy_analyzer.escaping import for_cell
 from biopsy_analyzer.report.atomic import write_bytes
 
-COLUMNS = ("rater", "slide_id", "item", "value")
 GRADES = ("regeneration", "inflammation")
 """Graded 0 none, 1 little, 2 clear, 3 much; the share of necrotic fibres is read in per cent, the pattern by its name."""
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from biopsy_analyzer.corrections.book import Book, Kind, Touched
+from biopsy_analyzer.corrections.book import Book, Kind, Log, Touched
 from biopsy_analyzer.corrections.edited_labels import EditedLabels
 from biopsy_analyzer.corrections.edits import EDITS, Desk
 from biopsy_analyzer.corrections.follow import Following, settle_counts, settle_nuclei
@@ -40,7 +40,7 @@ class Change:
     text: str
     fibre_ids: tuple[int, ...]
     nucleus_ids: tuple[int, ...]
-    boxes_um: dict[str, list[tuple[float, float, float, float]]]
+    boxes_um: dict[Kind, list[tuple[float, float, float, float]]]
 
 
 class Corrections:
@@ -63,13 +63,13 @@ class Corrections:
         self._settings = Settings.model_validate(document["settings"])
         self._nuclei_assessed = document["inflammation"]["macrophages_in_necrotic_fibres"] is not None
         pyramids = read_labels(saved.folder)
-        self.labels = {"fibres": EditedLabels(pyramids.fibres), "nuclei": EditedLabels(pyramids.nuclei)}
+        self.labels: dict[Kind, EditedLabels] = {"fibres": EditedLabels(pyramids.fibres), "nuclei": EditedLabels(pyramids.nuclei)}
         self._book = Book(saved.fibres, saved.nuclei, self.labels, _squares(saved))
         self._desk = Desk(self._book, Measuring(slide, saved.fibres, self._settings), self._settings)
         self._following = Following(self._book, saved.clusters, self._settings)
         self._scores: Scores | None = None
         self.journal = Journal(saved)
-        self._done: list[tuple[dict[str, Any], list[tuple]]] = []
+        self._done: list[tuple[dict[str, Any], Log]] = []
         self._undone: list[dict[str, Any]] = []
         self._replay()
 
@@ -93,7 +93,7 @@ class Corrections:
         return self._tables["nuclei"]
 
     @cached_property
-    def _tables(self) -> dict[str, pd.DataFrame]:
+    def _tables(self) -> dict[Kind, pd.DataFrame]:
         """As the analysis would give them; forgotten with every edit."""
         fibres, nuclei = self._book.tables["fibres"], self._book.tables["nuclei"]
         ids, following = nuclei.index.to_numpy(), self._following
@@ -215,7 +215,7 @@ class Corrections:
         self._undone.clear()
         return self._changed(text)
 
-    def _apply(self, edit: dict[str, Any]) -> tuple[str, list[tuple]]:
+    def _apply(self, edit: dict[str, Any]) -> tuple[str, Log]:
         """Do an edit and what follows for nuclei and counts; on an error the book is as before."""
         owner_before = self._book.tables["nuclei"]["fibre_id"]
         self._book.begin()
