@@ -142,9 +142,10 @@ def test_standard_output_that_is_full_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.fault(22)
 def test_a_request_to_stop_is_as_ctrl_c(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys; from biopsy_analyzer import cli; from biopsy_analyzer.terminal import errors_in_one_line\n"
+        "import os, signal, sys; from biopsy_analyzer import cli; from biopsy_analyzer.__main__ import main\n"
+        "from biopsy_analyzer.terminal import errors_in_one_line\n"
         "def app():\n  with errors_in_one_line('a.tif', None):\n    os.kill(os.getpid(), signal.SIGTERM); signal.pause()\n"
-        "cli.app = app; cli.main()"
+        "cli.app = app; main()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (130, "ERROR a.tif: interrupted. Run the same command again.\n")

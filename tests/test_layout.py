@@ -14,6 +14,7 @@ ORDER = [
     "errors",
     "versions",
     "escaping",
+    "interrupts",
     "csv_rows",
     "samples",
     "terminal",

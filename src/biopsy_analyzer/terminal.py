@@ -8,10 +8,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from biopsy_analyzer.errors import BiopsyAnalyzerError, OutputError
 from biopsy_analyzer.escaping import for_terminal
+from biopsy_analyzer.interrupts import EXIT_CODE, in_order, requested
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 LOG = "biopsy-analyzer.log"
 """Where the traceback of an unexpected error goes, in the output folder."""
@@ -20,16 +24,24 @@ LOG = "biopsy-analyzer.log"
 @contextmanager
 def errors_in_one_line(subject: str, log_folder: Path) -> Iterator[None]:
     """Turn an error into `ERROR subject: what. remedy` on stderr and SystemExit with its exit code; a traceback only goes to the log."""
-    try:
-        yield
-    except BiopsyAnalyzerError as error:
-        _fail(subject, str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _fail(subject, "interrupted. Run the same command again", 130)
-    except MemoryError:
-        _fail(subject, "not enough memory. Give a smaller part of the section, or use a machine with more", 5)
-    except Exception as error:
-        _fail(subject, f"unexpected {type(error).__name__}: {error}. Please report it with {log_traceback(log_folder)}", 1)
+    with in_order():
+        try:
+            yield
+        except (Exception, KeyboardInterrupt) as error:
+            message, exit_code = _told(error, log_folder)
+            write_error(subject, message)
+            raise SystemExit(exit_code) from None
+
+
+def _told(error: BaseException, log_folder: Path) -> tuple[str, int]:
+    """What a user is told of an error, and the exit code."""
+    if isinstance(error, KeyboardInterrupt) or requested():  # which an import, or a reader that got Ctrl-C too, may turn into another
+        return "interrupted. Run the same command again", EXIT_CODE
+    if isinstance(error, BiopsyAnalyzerError):
+        return str(error), error.exit_code
+    if isinstance(error, MemoryError):
+        return "not enough memory. Give a smaller part of the section, or use a machine with more", 5
+    return f"unexpected {type(error).__name__}: {error}. Please report it with {log_traceback(log_folder)}", 1
 
 
 def write_out(text: str) -> None:
@@ -42,11 +54,6 @@ def write_out(text: str) -> None:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer would fail again at exit
         raise OutputError(f"standard output can't be written: {error.strerror}. Results that go into a folder are there") from error
-
-
-def _fail(subject: str, message: str, exit_code: int) -> None:
-    write_error(subject, message)
-    raise SystemExit(exit_code)
 
 
 def write_error(subject: str, message: str) -> None:
@@ -81,7 +88,7 @@ def progress_bar(hidden: bool = False) -> Iterator[Callable[[str, int, int], Non
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=hidden or not console.is_terminal) as bar:
+    with Progress(*columns, console=console, disable=hidden or not _is_shown(console)) as bar:
         tasks: dict[str, Any] = {}
 
         def move(stage: str, done: int, total: int) -> None:
@@ -90,6 +97,11 @@ def progress_bar(hidden: bool = False) -> Iterator[Callable[[str, int, int], Non
             bar.update(tasks[stage], completed=done, total=total)
 
         yield move
+
+
+def _is_shown(console: Console) -> bool:
+    """Not in a log, where a bar would be a line for each of its steps; FORCE_COLOR, common there, makes rich take it for a terminal."""
+    return console.is_terminal and sys.stderr is not None and sys.stderr.isatty()
 
 
 class BatchBar:
@@ -101,7 +113,7 @@ class BatchBar:
 
         console = Console(stderr=True)
         columns = (TextColumn("slides"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=console, disable=hidden or not console.is_terminal, speed_estimate_period=3600)
+        self._bar = Progress(*columns, console=console, disable=hidden or not _is_shown(console), speed_estimate_period=3600)
         self._task = self._bar.add_task("slides", total=total)
         self._ended, self._shares = 0, dict[str, float]()
 

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -39,11 +40,15 @@ def contained(options: Options) -> Iterator[Callable[..., Contained]]:
 
 
 def workers() -> list[psutil.Process]:
-    return [process for process in psutil.Process().children() if any("batch.worker" in part for part in process.cmdline())]
+    found = []
+    for process in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile, or was killed and is not yet buried
+            found += [process] if any("batch.worker" in part for part in process.cmdline()) else []
+    return found
 
 
 def whenever_one_starts(act: Callable[[psutil.Process], None], times: int) -> Thread:
-    """Do `act` to so many of the workers that come up."""
+    """Do `act` to so many of the workers that come up, which takes each of them seconds to be of use."""
 
     def watch() -> None:
         seen: set[int] = set()
@@ -113,9 +118,10 @@ def test_a_worker_ends_with_who_started_it(job: Job, options: Options) -> None:
         "Contained(options_of(sys.argv[1])).analyse(job_of(sys.argv[2]))"
     )
     starter = psutil.Popen([sys.executable, "-c", code, to_line(options), to_line(job)])
-    while not starter.children():
+    while not (started := starter.children()):
+        assert starter.poll() is None
         time.sleep(0.02)
-    (worker,) = starter.children()
+    (worker,) = started
     starter.kill()
     starter.wait()
     worker.wait(60)

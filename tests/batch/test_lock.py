@@ -60,6 +60,19 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+MANY = (
+    "import sys; from pathlib import Path; from biopsy_analyzer.batch.lock import lock\n"
+    "for _ in range(400):\n  with lock(Path(sys.argv[1]), sys.argv[2], 'it'):\n    pass"
+)
+
+
+def test_many_who_come_and_go_side_by_side_do_not_meet(tmp_path: Path) -> None:
+    """As `analyze` run by a workflow engine: one makes the folder of locks in the moment in which another takes it away."""
+    processes = [subprocess.Popen([sys.executable, "-c", MANY, str(tmp_path), name], stderr=subprocess.PIPE) for name in "abcd"]
+    assert [process.communicate()[1] for process in processes] == [b""] * 4
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / PLACE).write_text("a file")
     with pytest.raises(OutputError, match="can't write into"), lock(tmp_path, "batch", "it"):

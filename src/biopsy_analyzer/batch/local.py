@@ -41,9 +41,9 @@ def run_locally(
     todo = deque(jobs)
     outcomes: SimpleQueue[Outcome | BaseException] = SimpleQueue()
     hands = [Contained(options, max(1, cores() // workers)) for _ in range(min(workers, len(jobs)))]
-    for hand in hands:
-        Thread(target=_work, args=(hand, todo, outcomes, tell_share), daemon=True).start()
     try:
+        for hand in hands:
+            Thread(target=_work, args=(hand, todo, outcomes, tell_share), daemon=True).start()
         for _ in jobs:
             outcome = outcomes.get()
             if isinstance(outcome, BaseException):

@@ -40,6 +40,7 @@ def lock(out: Path, name: str, what: str, wait_s: float = 0.0) -> Iterator[None]
     """
     path = out / PLACE / f"{name}.lock"
     try:
+        out.mkdir(parents=True, exist_ok=True)
         descriptor = _held(path, what, time.monotonic() + wait_s)
     except OSError as error:
         raise OutputError(f"can't write into {out}: {error.strerror}. Free space or choose another folder with -o") from error
@@ -55,8 +56,9 @@ def lock(out: Path, name: str, what: str, wait_s: float = 0.0) -> Iterator[None]
 def _held(path: Path, what: str, until: float) -> int:
     """The descriptor of the lock file, once it is ours."""
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):  # the holder has just tidied up
+        with suppress(FileExistsError):  # not `exist_ok`: that looks again, and fails where a holder tidies up meanwhile
+            path.parent.mkdir()
+        with suppress(FileNotFoundError):  # a holder has just tidied up
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
             try:
                 if _is_ours(descriptor, path, what, until):

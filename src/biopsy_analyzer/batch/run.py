@@ -12,7 +12,7 @@ from biopsy_analyzer.batch.job import Job, Options, Outcome, is_of, stamp_of
 from biopsy_analyzer.batch.journal import Entry, Journal, Work, append
 from biopsy_analyzer.batch.listing import FEED, feed_line, read_scores, row_of, write_failures, write_feed, write_summary
 from biopsy_analyzer.batch.lock import lock
-from biopsy_analyzer.batch.signals import held
+from biopsy_analyzer.interrupts import held
 from biopsy_analyzer.report.atomic import check_writable, sweep
 from biopsy_analyzer.report.html import write_index
 

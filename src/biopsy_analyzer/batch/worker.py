@@ -23,8 +23,8 @@ from biopsy_analyzer.slide import open_slide
 from biopsy_analyzer.terminal import log_traceback
 
 STAGES = ("fibres", "nuclei", "measure")
-ORPHAN_WAIT_S = 30.0
-"""How long a slide waits for a process of a killed run that still writes its result."""
+ORPHAN_WAIT_S = 600.0
+"""How long a slide waits for another process at its result: on a cluster the worker of a command that was killed ends its slide first."""
 
 
 def main() -> None:

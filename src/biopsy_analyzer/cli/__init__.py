@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from io import TextIOWrapper
 from typing import Annotated
@@ -47,8 +46,7 @@ for command in (
 
 
 def main() -> None:
-    """Entry point of `biopsy-analyzer`."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's request to stop is treated as Ctrl-C
+    """Parse and run what sys.argv asks for."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character shows its escape
