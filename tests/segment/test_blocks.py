@@ -46,7 +46,8 @@ def test_windows_are_what_the_whole_has_there(axis: int) -> None:
     padded = np.pad(whole, ((6, 0), (6, 0)), constant_values=7)
     for top, bottom in ((0, 10), (10, 13), (13, 25)):  # one lower than the rim
         for left, right in ((0, 12), (12, 15), (15, 31)):
-            window = rim.window(bottom - top, right - left, left)
+            window = rim.blank(bottom - top, right - left)
+            rim.lay(window, left)
             plane = np.moveaxis(window, 2, 0)[0] if axis == 0 else window[0]
             plane[6:, 6:] = whole[top:bottom, left:right]
             rim.keep(window, left)
@@ -55,10 +56,17 @@ def test_windows_are_what_the_whole_has_there(axis: int) -> None:
 
 def test_blocks_passed_over_leave_the_fill() -> None:
     rim = Rim(2, (8, 8), 0, np.uint8, 9)
-    window = rim.window(4, 4, 0)
-    window[2:, 2:] = 1
-    rim.keep(window, 0)
+
+    def window(at: int) -> np.ndarray:
+        window = rim.blank(4, 4)
+        assert (window == 9).all()
+        rim.lay(window, at)
+        return window
+
+    first = window(0)
+    first[2:, 2:] = 1
+    rim.keep(first, 0)
     rim.pass_over(4, 4)
-    assert (rim.window(4, 4, 4)[:, :2] == 9).all()
-    assert rim.window(4, 4, 0)[:2].tolist() == [[9, 9, 1, 1, 1, 1]] * 2
-    assert (rim.window(4, 4, 4)[:2, 2:] == 9).all()
+    assert (window(4)[:, :2] == 9).all()
+    assert window(0)[:2].tolist() == [[9, 9, 1, 1, 1, 1]] * 2
+    assert (window(4)[:2, 2:] == 9).all()

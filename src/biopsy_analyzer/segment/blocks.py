@@ -69,15 +69,18 @@ class Rim:
         self._above: np.ndarray = np.full((*shape[:axis], size, *shape[axis + 1 :]), fill, dtype)
         self._left: np.ndarray | None = None
 
-    def window(self, height: int, width: int, at: int) -> np.ndarray:
-        """A new block of (height, width) at column `at`, to be filled in, with its rim above and left of it. Column 0 starts a row."""
+    def blank(self, height: int, width: int) -> np.ndarray:
+        """A window of `fill` for a block of (height, width), to be filled in from [size, size] on, and room above and left of it."""
         shape = list(self._above.shape)
         shape[self._axis : self._axis + 2] = self.size + height, self.size + width
-        window = np.full(shape, self._fill, self._above.dtype)
+        return np.full(shape, self._fill, self._above.dtype)
+
+    def lay(self, window: np.ndarray, at: int) -> None:
+        """Lay the rim of the blocks before above and left of a new one at column `at`. Column 0 starts a row."""
+        width = window.shape[self._axis + 1] - self.size
         window[self._part(slice(self.size), slice(self.size, None))] = self._above[self._part(slice(None), slice(at, at + width))]
         if at > 0 and self._left is not None:
             window[self._part(slice(None), slice(self.size))] = self._left
-        return window
 
     def keep(self, window: np.ndarray, at: int) -> None:
         """Take the rim of the blocks to come from a window that is filled in."""

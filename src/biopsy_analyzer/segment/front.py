@@ -115,25 +115,27 @@ class Front:
 
     def blank(self, i: int, j: int) -> np.ndarray:
         """White to read the cells of a block into: see `paste`."""
-        _, _, height, width = self._box("read", i, j)
-        return np.full((height, width, 3), 255, np.uint8)
+        return self._rgb.blank(*self._box("read", i, j)[2:])
 
     def paste(self, rgb: np.ndarray, i: int, j: int, cell: Box, pixels: np.ndarray) -> None:
         """Lay a cell's pixels into a block's `blank`."""
-        top, left, _, _ = self._box("read", i, j)
+        top, left = (start - self._rim for start in self._box("read", i, j)[:2])
         rgb[cell[0] - top : cell[0] - top + cell[2], cell[1] - left : cell[1] - left + cell[3]] = pixels
 
-    def view(self, i: int, j: int, rgb: np.ndarray, done: Callable[[int], None]) -> View:
-        """Run the network on a block, whose pixels are `rgb`; `done` is told the number of tiles. Blocks come in raster order."""
-        (read_top, read_left, *size), (top, left, height, width) = self._box("read", i, j), self._box("cut", i, j)
+    def view(self, i: int, j: int, pixels: np.ndarray, done: Callable[[int], None]) -> View:
+        """Run the network on a block, whose `blank` with all its cells is `pixels`; `done` is told the number of tiles.
+
+        Blocks come in raster order.
+        """
+        (read_top, read_left, _, _), (top, left, height, width) = self._box("read", i, j), self._box("cut", i, j)
         at = read_left + self.network.halo_px
-        pixels = self._rgb.window(size[0], size[1], at)
-        pixels[self._rim :, self._rim :] = rgb
+        self._rgb.lay(pixels, at)
         for axis, start in enumerate((read_top, read_left)):
             _mirror(pixels, axis, start - self._rim, (self._slide[axis], self._slide[axis + 2]), start)
         self._rgb.keep(pixels, at)
         rim = 2 * self._margin
-        maps = self._maps.window(height, width, left)
+        maps = self._maps.blank(height, width)
+        self._maps.lay(maps, left)
         tiles, batch = self.tiles(i, j), GPU_BATCH if self.network.device == "cuda" else 1
         for start in range(0, len(tiles), batch):
             some = tiles[start : start + batch]
@@ -147,10 +149,9 @@ class Front:
 
     def _hide(self, maps: np.ndarray, at: tuple[int, int], core: Box) -> None:
         """0 where the network doesn't look, so that nothing depends on where tiles end."""
-        look = self._look.pixels(core)
-        if not look.all():
+        if not self._look.all(core):
             y, x = core[0] - at[0], core[1] - at[1]
-            np.copyto(maps[:, y : y + core[2], x : x + core[3]], 0, where=~look)
+            np.copyto(maps[:, y : y + core[2], x : x + core[3]], 0, where=~self._look.pixels(core))
 
     def _window(self, i: int, j: int, maps: np.ndarray, pixels: np.ndarray) -> View:
         start, core, spans = [], [], []

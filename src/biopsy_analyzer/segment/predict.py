@@ -27,9 +27,9 @@ def predict_maps(
         _check(tile, network)
     for start in range(0, len(tiles), batch_size):
         some = tiles[start : start + batch_size]
-        batch = np.full((batch_size, *some[0].padded[2:], 3), 255, np.uint8)
-        for pixels, tile in zip(batch, some, strict=False):
-            _copy(rgb, at, tile.padded, pixels)
+        shown = [_cut(rgb, at, tile.padded) for tile in some]
+        shown += [np.full_like(shown[0], 255)] * (batch_size - len(some))
+        batch = np.stack(shown) if batch_size > 1 else shown[0][None]
         for found, tile in zip(network.maps(batch, network.halo_px), some, strict=False):
             top, left, height, width = tile.core
             down, right = (offset - network.halo_px for offset in _offset(tile))
@@ -37,14 +37,19 @@ def predict_maps(
             out[:, rows, columns] = found[:, down : down + height, right : right + width]
 
 
-def _copy(rgb: np.ndarray, at: tuple[int, int], box: Box, pixels: np.ndarray) -> None:
-    """What `rgb` has of `box` into `pixels`."""
+def _cut(rgb: np.ndarray, at: tuple[int, int], box: Box) -> np.ndarray:
+    """`box` of `rgb`, which begins at `at`; white where it has nothing."""
     source, target = [], []
     for start, length, first, n in zip(box[:2], box[2:], at, rgb.shape, strict=False):
         low, high = max(start, first), min(start + length, first + n)
         source.append(slice(low - first, max(high - first, low - first)))
         target.append(slice(low - start, max(high - start, low - start)))
-    pixels[tuple(target)] = rgb[tuple(source)]
+    pixels = rgb[tuple(source)]
+    if pixels.shape[:2] == box[2:]:
+        return pixels
+    padded = np.full((*box[2:], 3), 255, np.uint8)
+    padded[tuple(target)] = pixels
+    return padded
 
 
 def _offset(tile: Tile) -> tuple[int, int]:

@@ -66,6 +66,10 @@ class Mask:
         """Whether a pixel of `keep` that counts lies at least partly in `box`, which may reach beyond the canvas."""
         return bool(self.keep[self._under(box)].any())
 
+    def all(self, box: Box) -> bool:
+        """Whether all pixels of `keep` that lie at least partly in `box`, which lies in the canvas, count."""
+        return bool(self.keep[self._under(box)].all())
+
     def around(self, box: Box) -> Box:
         """The smallest part of `box` that holds all of it that counts, where there is something (see `any`)."""
         bounds = self._under(box)
