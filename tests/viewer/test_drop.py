@@ -68,4 +68,23 @@ def test_a_second_section_takes_the_place_of_the_first(viewer: napari.Viewer, qt
     assert (shown["other.tif"], shown["section.tif"], shown["fibres"], shown["nuclei"]) == (False, True, True, True)
     assert dock.workspace.session is first
     assert dock.workspace.layers.fibres == viewer.layers["fibres"]
+    viewer.layers["other.tif"].visible = True
+    shown = {layer.name: layer.visible for layer in viewer.layers}
+    assert (shown["other.tif"], shown["section.tif"], shown["fibres"], shown["nuclei"]) == (True, False, False, False)
+    assert dock.workspace.session is None
+    dock.close()
+
+
+def test_two_slides_of_one_name_and_size_are_not_mixed(viewer: napari.Viewer, qtbot: Any, folder: Path, tmp_path: Path) -> None:
+    """The result lies over its own slide alone, whichever of the two is shown."""
+    drop(viewer, folder)
+    dock = wait_for_dock(viewer, qtbot)
+    (tmp_path / "elsewhere").mkdir()
+    drop(viewer, write_pyramid(painted().rgb[::-1], tmp_path / "elsewhere" / "section.tif"))
+    shown = {layer.name: layer.visible for layer in viewer.layers}
+    assert (shown["section.tif [1]"], shown["section.tif"], shown["fibres"], shown["nuclei"]) == (True, False, False, False)
+    assert dock.workspace.session is None
+    viewer.layers["fibres"].visible = True
+    shown = {layer.name: layer.visible for layer in viewer.layers}
+    assert (shown["section.tif [1]"], shown["section.tif"], shown["fibres"], shown["nuclei"]) == (False, True, True, True)
     dock.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from napari.layers import Layer
 
 from biopsy_analyzer.corrections import Corrections
 from biopsy_analyzer.grid import PixelGrid
-from biopsy_analyzer.viewer.layers import fibre_levels, flag_boxes, follow, nucleus_look, placed, result_layers, sides
-from biopsy_analyzer.viewer.session import Session
+from biopsy_analyzer.slide import open_slide
+from biopsy_analyzer.viewer.layers import fibre_levels, flag_boxes, follow, nucleus_look, placed, result_layers, same_section, sides
+from biopsy_analyzer.viewer.session import Session, open_session
 from biopsy_analyzer.viewer.shown_labels import EDGE
 
 
@@ -75,6 +77,22 @@ def test_levels_that_follow_edits_are_those_made_anew(session: Session, folder: 
         for level, new in zip(levels, fibre_levels(session), strict=True):
             assert np.array_equal(np.asarray(level), np.asarray(new)), number
         assert not np.array_equal(np.asarray(levels[0]), seen[0])
+
+
+def test_sections_are_told_apart_by_their_files(session: Session, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copyfile(tmp_path / "section.tif", tmp_path / "elsewhere" / "section.tif")
+    again = open_session(folder)
+    with open_slide(tmp_path / "section.tif") as own, open_slide(tmp_path / "elsewhere" / "section.tif") as other:
+        assert same_section(session, own)  # without its slide name and size are all that is known
+        assert same_section(session, other)
+        session.slide = own
+        assert same_section(session, own)
+        assert not same_section(session, other)
+        assert not same_section(own, other)
+        assert same_section(session, again)
+        again.document = again.document | {"slide": again.document["slide"] | {"sha256": "0" * 64}}
+        assert not same_section(session, again)
 
 
 def test_nuclei_look_as_their_type(session: Session) -> None:

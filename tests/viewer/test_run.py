@@ -65,6 +65,19 @@ def test_a_run_opens_its_result(dock: BiopsyAnalyzer, qtbot: Any, tmp_path: Path
     assert [layer.name for layer in dock.workspace.viewer.layers][:2] == ["section.tif", "fibres"]
 
 
+def test_the_result_opens_over_the_slide_that_was_analysed(dock: BiopsyAnalyzer, qtbot: Any, analysed: Path, tmp_path: Path) -> None:
+    """Another slide of the same name and size is opened while it runs: at the end that one is hidden, and stays as it is."""
+    viewer = dock.workspace.viewer
+    press(qtbot, dock.pages["Run"].run)
+    viewer.open(str(write_pyramid(painted().rgb[::-1], tmp_path / "section.tif")), plugin="biopsy-analyzer")
+    assert [layer.visible for layer in viewer.layers] == [False, True]
+    assert wait_for_end(qtbot, dock).startswith("Done")
+    assert dock.workspace.session is not None
+    assert dock.workspace.session.slide is not None
+    assert dock.workspace.session.slide.path == analysed / "section.tif"
+    assert [layer.visible for layer in viewer.layers][:3] == [True, False, True]
+
+
 def test_a_region_is_handed_over(dock: BiopsyAnalyzer, qtbot: Any, tmp_path: Path) -> None:
     page = dock.pages["Run"]
     page.region.setCurrentText(SHAPE)

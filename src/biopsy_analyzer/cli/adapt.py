@@ -33,10 +33,10 @@ def adapt(
         check_writable(out)
         with progress_bar(hidden=as_json) as progress:
             found = run(corrections, out, images=images, parent=models, fine_tune_minutes=fine_tune, device=device.value, progress=progress)
-        write_out(json.dumps(found, indent=2, allow_nan=False) if as_json else f"{adaptation_text(found)}\n  {for_terminal(str(out))}/")
+        write_out(json.dumps(found, indent=2, allow_nan=False) if as_json else f"{_text(found)}\n  {for_terminal(str(out))}/")
 
 
-def adaptation_text(found: dict[str, Any]) -> str:
+def _text(found: dict[str, Any]) -> str:
     """What an adaptation found, for the eye."""
     states = found["states"]
     counts = states["fibres"]

@@ -11,6 +11,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QListWidget, QPushButton, QVBoxLayout, QWidget
 
 from biopsy_analyzer.corrections import Change, Corrections
+from biopsy_analyzer.corrections.book import Kind
 from biopsy_analyzer.corrections.edits import UNASSESSABLE
 from biopsy_analyzer.corrections.export import corrected_document
 from biopsy_analyzer.corrections.journal import NAME
@@ -23,7 +24,7 @@ from biopsy_analyzer.viewer.session import Session
 from biopsy_analyzer.viewer.teach import Teacher
 from biopsy_analyzer.viewer.workspace import Workspace
 
-CLASSES = {"fibres": (*FIBRE_STATES, UNASSESSABLE), "nuclei": NUCLEUS_TYPES}
+CLASSES: dict[Kind, tuple[str, ...]] = {"fibres": (*FIBRE_STATES, UNASSESSABLE), "nuclei": NUCLEUS_TYPES}
 """What keys 1 to 5 call the selected fibres, or nuclei."""
 
 
@@ -116,7 +117,7 @@ class CorrectWidget(QWidget):
     def _opened(self, session: Session | None) -> None:
         self.pen.put_down()
         if session is not None:
-            session.selection_changed.connect(self._selected)
+            session.selection_changed.connect(self._selected, unique=True)
             if (session.folder / NAME).exists() and session.corrections is None:
                 self._guarded(self._corrections)
                 if session.corrections is not None:
@@ -133,10 +134,10 @@ class CorrectWidget(QWidget):
                 self.workspace.say("The last correction was cut off when the program was killed; all before it are there.")
         return session.corrections
 
-    def _selected(self, _kind: str, _ids: list[int]) -> None:
+    def _selected(self, _kind: Kind, _ids: list[int]) -> None:
         self._refresh()
 
-    def _ids(self, kind: str | None = None) -> tuple[str, list[int]]:
+    def _ids(self, kind: Kind | None = None) -> tuple[Kind, list[int]]:
         """What is selected; UsageError for nothing, or for another kind than wanted."""
         selected, ids = self.workspace.session.selected if self.workspace.session else ("fibres", [])
         if not ids or (kind and selected != kind):
@@ -158,7 +159,7 @@ class CorrectWidget(QWidget):
 
     def delete(self) -> None:
         """Take the selected objects away."""
-        self._edit(lambda: self._corrections().delete(*self._ids()))  # type: ignore[arg-type]
+        self._edit(lambda: self._corrections().delete(*self._ids()))
 
     def merge(self) -> None:
         """Make one fibre of the selected ones."""
@@ -180,7 +181,7 @@ class CorrectWidget(QWidget):
         """Add the fibre that is outlined next; it is normal until another key says more."""
         if self._guarded(self._corrections) is not None:
             told = "Drag along the border of the missed fibre, then give it a state by its key."
-            self._draw_for(lambda ring: self._corrections().draw(ring, FIBRE_STATES[0]), told)
+            self._draw_for(lambda ring: self._corrections().draw(ring, FIBRE_STATES[0]), told, self._select_drawn)
 
     def mark_unassessable(self) -> None:
         """Leave out the region that is outlined next."""
@@ -195,8 +196,14 @@ class CorrectWidget(QWidget):
         """Do it again."""
         self._edit(lambda: self._corrections().redo())
 
-    def _draw_for(self, make: Callable[[np.ndarray], Change], told: str) -> None:
-        self.pen.take(lambda points: self._edit(lambda: make(points)), told)
+    def _draw_for(self, make: Callable[[np.ndarray], Change], told: str, then: Callable[[], None] = lambda: None) -> None:
+        self.pen.take(lambda points: self._edit(lambda: make(points), then), told)
+
+    def _select_drawn(self) -> None:
+        """The fibre just drawn is selected, for the key that gives it a state."""
+        session = self.workspace.session
+        if session is not None and session.corrections is not None:
+            session.select("fibres", session.corrections.edits[-1]["made"])
 
     def _one_fibre(self) -> int:
         _, ids = self._ids("fibres")
@@ -204,7 +211,7 @@ class CorrectWidget(QWidget):
             raise UsageError(f"{len(ids)} fibres are selected; select one")
         return ids[0]
 
-    def _edit(self, act: Callable[[], Change]) -> None:
+    def _edit(self, act: Callable[[], Change], then: Callable[[], None] = lambda: None) -> None:
         if self.workspace.writing:
             self.workspace.say("The corrected result is being written; make this edit when it is done.")
             return
@@ -212,19 +219,18 @@ class CorrectWidget(QWidget):
         if change is not None:
             self.workspace.say(change.text)
             self._show(change)
+            then()
             self._refresh()
 
     def _show(self, change: Change | None) -> None:
         """Hand the corrected state to everyone."""
         session = self.workspace.session
         assert session is not None
-        now: Corrections = session.corrections
+        now = self._corrections()
         document = corrected_document(now)
         self.scores.setText(scores_text(session.saved.document, document))
         self.scores.repaint()  # the score is seen at once; the picture of many fibres takes longer to follow
         session.show(now.fibres, now.nuclei, now.clusters, document, change, now.labels)
-        if change is not None and now.edits and now.edits[-1]["edit"] == "draw" and change.text.startswith("fibre"):
-            session.select("fibres", now.edits[-1]["made"])
 
     def _guarded(self, act: Callable[[], Any]) -> Any:
         """What `act` gives; None, and a line in the status, where it can't be done."""
@@ -242,7 +248,7 @@ class CorrectWidget(QWidget):
         for number, name in enumerate(CLASSES[kind]):
             self.buttons[f"class {number}"].setText(f"{name} ({number + 1})")
             self.buttons[f"class {number}"].setEnabled(bool(ids))
-        now: Corrections | None = session.corrections if session else None
+        now = session.corrections if session else None
         self.buttons["delete"].setEnabled(bool(ids))
         self.buttons["merge"].setEnabled(kind == "fibres" and len(ids) > 1)
         for name in ("split", "redraw"):

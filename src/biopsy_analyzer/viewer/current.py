@@ -7,7 +7,6 @@ from pathlib import Path
 
 from napari.qt.threading import create_worker
 
-from biopsy_analyzer.corrections import Corrections
 from biopsy_analyzer.corrections.export import export, written
 from biopsy_analyzer.viewer.workspace import Workspace
 
@@ -20,7 +19,7 @@ def with_current_folder(workspace: Workspace, then: Callable[[Path], None]) -> N
     session = workspace.session
     if session is None or workspace.writing:
         return
-    corrections: Corrections | None = session.corrections
+    corrections = session.corrections
     if corrections is None or not corrections.edits:
         then(session.folder)
         return

@@ -9,6 +9,8 @@ from qtpy.QtCore import QItemSelection, QItemSelectionModel, Qt
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QAbstractItemView, QComboBox, QHBoxLayout, QLabel, QPushButton, QTableView, QVBoxLayout, QWidget
 
+from biopsy_analyzer.corrections.book import Kind
+from biopsy_analyzer.corrections.edits import UNASSESSABLE
 from biopsy_analyzer.report.palette import FIBRE_COLOURS
 from biopsy_analyzer.tables import FIBRE_STATES, FIBRES, NUCLEUS_KINDS, empty
 from biopsy_analyzer.viewer.review import DOUBTFUL, next_in_queue, review_queue
@@ -107,8 +109,8 @@ class FibresTab(QWidget):
             self.about.setText("Open a result, then click a fibre.")
             self.left.setText("")
             return
-        session.selection_changed.connect(self._chosen_in_image)
-        session.shown.connect(self._changed)
+        session.selection_changed.connect(self._chosen_in_image, unique=True)
+        session.shown.connect(self._changed, unique=True)
         self._changed(None)
 
     def _changed(self, _change: object) -> None:
@@ -139,7 +141,7 @@ class FibresTab(QWidget):
             session.select("fibres", ids)
         self._following = False
 
-    def _chosen_in_image(self, kind: str, ids: list[int]) -> None:
+    def _chosen_in_image(self, kind: Kind, ids: list[int]) -> None:
         session = self.workspace.session
         if session is None:
             return
@@ -159,10 +161,10 @@ class FibresTab(QWidget):
         self._following = False
 
 
-def describe(kind: str, row: pd.Series) -> str:
+def describe(kind: Kind, row: pd.Series) -> str:
     """What is known of one fibre or nucleus, in a few lines."""
     if kind == "fibres":
-        name, of, what = f"Fibre {row['fibre_id']}", FIBRE_STATES, row["state"] if row["assessable"] else "unassessable"
+        name, of, what = f"Fibre {row['fibre_id']}", FIBRE_STATES, row["state"] if row["assessable"] else UNASSESSABLE
         cut = ", cut by the edge" if row["touches_border"] else ""
         size = f"{row['area_um2']:.0f} um2, least diameter {row['min_feret_um']:.1f} um{cut}"
     else:

@@ -42,8 +42,21 @@ def slide_layer(slide: Slide) -> LayerData:
     return slide_pyramid(slide), facts, "image"
 
 
-def section_of(own: Slide | Session) -> tuple[str, int, int]:
-    """Name, height and width in px of the slide that a layer's `own` belongs to: tells sections apart without hashing gigabytes."""
+def same_section(one: Slide | Session, other: Slide | Session) -> bool:
+    """Whether two slides or results are of one section, told without hashing gigabytes.
+
+    Results by the SHA-256 that they hold, slides by their file, and so is a result whose slide was found; one without its slide is held
+    against slides by name and size, which two sections may share.
+    """
+    if isinstance(one, Session) and isinstance(other, Session):
+        return bool(one.document["slide"]["sha256"] == other.document["slide"]["sha256"])
+    slides = [own if isinstance(own, Slide) else own.slide for own in (one, other)]
+    files = [slide.path.resolve() for slide in slides if slide is not None]
+    return files[0] == files[1] if len(files) == 2 else _facts(one) == _facts(other)
+
+
+def _facts(own: Slide | Session) -> tuple[str, int, int]:
+    """Name, height and width in px of a section's slide."""
     if isinstance(own, Slide):
         return own.file_name, *own.shape
     facts = own.document["slide"]

@@ -54,7 +54,7 @@ class Legend(QWidget):
 
     def _opened(self, session: Session | None) -> None:
         if session is not None:
-            session.shown.connect(self._count)
+            session.shown.connect(self._count, unique=True)
         self._count(None)
 
     def _count(self, _change: Any) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from biopsy_analyzer.errors import BiopsyAnalyzerError, MissingPixelSize
-from biopsy_analyzer.segment.model_folder import default_folder
+from biopsy_analyzer.samples import sample_slide
 from biopsy_analyzer.slide import open_slide
 from biopsy_analyzer.viewer import ask
 from biopsy_analyzer.viewer.find_slide import find_slide, slide_of
@@ -64,14 +64,9 @@ def read_result(path: Path) -> list[LayerData]:
 
 def necrotizing() -> list[LayerData]:
     """Sample: a drawn section with necrosis."""
-    return read_slide(samples_folder() / "necrotizing.tif")
+    return read_slide(sample_slide("necrotizing"))
 
 
 def inflammatory() -> list[LayerData]:
     """Sample: a drawn section with inflammation."""
-    return read_slide(samples_folder() / "inflammatory.tif")
-
-
-def samples_folder() -> Path:
-    """Where the sample slides lie: beside the models, in the package or in the repository."""
-    return default_folder().parent / "sample_slides"
+    return read_slide(sample_slide("inflammatory"))

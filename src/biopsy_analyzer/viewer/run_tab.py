@@ -13,7 +13,7 @@ from napari.layers import Shapes
 from qtpy.QtCore import QProcess
 from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QPushButton, QWidget
 
-from biopsy_analyzer.errors import BiopsyAnalyzerError
+from biopsy_analyzer.errors import BiopsyAnalyzerError, UsageError
 from biopsy_analyzer.slide import Slide
 from biopsy_analyzer.viewer.session import open_session
 from biopsy_analyzer.viewer.workspace import Workspace
@@ -41,6 +41,9 @@ class RunTab(QWidget):
         self.bar, self.message = QProgressBar(), QLabel()
         self.message.setWordWrap(True)
         self.process: QProcess | None = None
+        self._slide: Slide | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._unread, self._stopped = b"", False
         self._result: str | None = None
         self._proposed = ""
         self._arrange()
@@ -81,13 +84,14 @@ class RunTab(QWidget):
             return
         try:
             job = self._job(slides[0])
-        except ValueError as error:
+        except UsageError as error:
             self._say(str(error))
             return
         folder = tempfile.TemporaryDirectory(prefix="biopsy-analyzer-")
         (Path(folder.name) / "job.json").write_text(json.dumps(job), encoding="utf-8")
         self.process = process = QProcess(self)
-        self._folder, self._unread, self._result, self._stopped = folder, b"", None, False
+        self._slide, self._folder = slides[0], folder
+        self._unread, self._result, self._stopped = b"", None, False
         process.readyReadStandardOutput.connect(self._read)
         process.finished.connect(self._finished)
         process.errorOccurred.connect(self._failed_to_start)
@@ -99,7 +103,7 @@ class RunTab(QWidget):
 
     def _job(self, slide: Slide) -> dict[str, Any]:
         if not self.out.text().strip():
-            raise ValueError("Results into: no folder is given. Choose one.")
+            raise UsageError("Results into: no folder is given. Choose one.")
         return {
             "slide": str(slide.path.absolute()),
             "um_per_px": slide.um_per_px if slide.um_per_px_source == "given" else None,
@@ -118,7 +122,7 @@ class RunTab(QWidget):
             return [[top, left], [top, right], [bottom, right], [bottom, left]]
         layer = self.workspace.viewer.layers.selection.active
         if not isinstance(layer, Shapes) or not layer.data:
-            raise ValueError("Region: no shape. Add a Shapes layer, draw a polygon or rectangle in it, and leave it selected.")
+            raise UsageError("Region: no shape. Add a Shapes layer, draw a polygon or rectangle in it, and leave it selected.")
         corners = [layer.data_to_world(corner)[-2:] for corner in layer.data[-1]]
         return np.array(corners, dtype=float).tolist()
 
@@ -159,11 +163,12 @@ class RunTab(QWidget):
     def _finished(self, code: int, status: Any) -> None:
         assert self.process is not None
         self._read()
+        slide = self._slide
         errors = bytes(self.process.readAllStandardError().data()).decode(errors="replace").splitlines()
         said = [line.removeprefix("ERROR ") for line in errors if line.startswith("ERROR ")]
         if self._result:  # said by the child once all is written, so that a stop that came too late hides no result
             self._end(f"Done: {self._result}")
-            self._show(Path(self._result))
+            self._show(Path(self._result), slide)
         elif self._stopped:
             self._end("Stopped. No unfinished result was written.")
         elif said:
@@ -171,17 +176,19 @@ class RunTab(QWidget):
         else:
             self._end(f"The analysis crashed (code {code}); napari is unharmed, and no result was written. {' '.join(errors[-1:])[:300]}")
 
-    def _show(self, folder: Path) -> None:
+    def _show(self, folder: Path, slide: Slide | None) -> None:
+        """Open the result over the slide that was analysed, which need not be the topmost any more."""
         try:
-            self.workspace.open(open_session(folder, self.workspace.slides()[0]))
-        except (BiopsyAnalyzerError, IndexError) as error:
+            self.workspace.open(open_session(folder, slide))
+        except BiopsyAnalyzerError as error:
             self._say(f"{folder}: {error}")
 
     def _end(self, text: str) -> None:
-        process, self.process = self.process, None
+        process, self.process, self._slide = self.process, None, None
         if process is not None:
             process.deleteLater()
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
         self.bar.setRange(0, 100)
         self.bar.reset()
         self.cancel.setEnabled(False)

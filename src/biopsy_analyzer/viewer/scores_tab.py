@@ -47,7 +47,7 @@ class ScoresTab(QScrollArea):
 
     def _opened(self, session: Session | None) -> None:
         if session is not None:
-            session.shown.connect(self._changed)
+            session.shown.connect(self._changed, unique=True)
         self._changed(None)
 
     def _changed(self, _change: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,16 @@ import numpy as np
 import pandas as pd
 from psygnal import Signal
 
-from biopsy_analyzer.grid import PixelGrid
-from biopsy_analyzer.report.labels import read_labels
+from biopsy_analyzer.corrections import Change, Corrections
+from biopsy_analyzer.corrections.book import ID, Kind
+from biopsy_analyzer.corrections.edited_labels import EditedLabels
+from biopsy_analyzer.report.labels import LabelPyramid, read_labels
 from biopsy_analyzer.report.outlines import hull, outlines
 from biopsy_analyzer.report.saved import Saved, read_saved
 from biopsy_analyzer.slide import Slide
 
-KINDS = {"fibres": "fibre_id", "nuclei": "nucleus_id"}
-"""What can be selected, and the column of its table that holds the ids."""
+Pyramid = LabelPyramid | EditedLabels
+"""Labels on a grid at several levels, finest first; values are the tables' ids."""
 
 
 class Session:
@@ -26,9 +28,9 @@ class Session:
     saved                             the machine's own result, which stays as it is
     fibres, nuclei, clusters          the tables that are shown, corrected ones after corrections
     document                          the content of scores.json that is shown
-    labels                            "fibres" and "nuclei": `.levels` and `.grids`, finest first, values are the tables' ids
+    labels                            of "fibres" and "nuclei"
     selected                          ("fibres" or "nuclei", ids)
-    corrections                       None, or what the correction widget keeps here
+    corrections                       what the correction widget keeps here; None before it is asked for
     selection_changed(kind, ids)      after every select
     shown(change)                     after every show
     """
@@ -36,11 +38,11 @@ class Session:
     selection_changed = Signal(str, list)
     shown = Signal(object)
 
-    def __init__(self, saved: Saved, labels: dict[str, Any], slide: Slide | None = None) -> None:
+    def __init__(self, saved: Saved, labels: Mapping[Kind, Pyramid], slide: Slide | None = None) -> None:
         self.saved, self.folder, self.slide, self.labels = saved, saved.folder, slide, labels
         self.fibres, self.nuclei, self.clusters, self.document = saved.fibres, saved.nuclei, saved.clusters, saved.document
-        self.selected: tuple[str, list[int]] = ("fibres", [])
-        self.corrections: Any = None
+        self.selected: tuple[Kind, list[int]] = ("fibres", [])
+        self.corrections: Corrections | None = None
 
     def show(
         self,
@@ -48,35 +50,36 @@ class Session:
         nuclei: pd.DataFrame,
         clusters: pd.DataFrame,
         document: dict[str, Any],
-        change: Any = None,
-        labels: dict[str, Any] | None = None,
+        change: Change | None = None,
+        labels: Mapping[Kind, Pyramid] | None = None,
     ) -> None:
         """Show these tables and scores (and labels) from now on; ids that are gone are no longer selected."""
         self.fibres, self.nuclei, self.clusters, self.document = fibres, nuclei, clusters, document
         self.labels = labels or self.labels
         self.shown.emit(change)
         kind, ids = self.selected
-        known = set(self.table(kind)[KINDS[kind]])
+        known = set(self.table(kind)[ID[kind]])
         self.select(kind, [number for number in ids if number in known])
 
-    def table(self, kind: str) -> pd.DataFrame:
+    def table(self, kind: Kind) -> pd.DataFrame:
         """The table of "fibres" or "nuclei" that is shown."""
         return {"fibres": self.fibres, "nuclei": self.nuclei}[kind]
 
-    def row(self, kind: str, number: int) -> pd.Series | None:
+    def row(self, kind: Kind, number: int) -> pd.Series | None:
         """The table's row with that id, None where there is none."""
         table = self.table(kind)
-        found = np.flatnonzero(table[KINDS[kind]].to_numpy() == number)
+        found = np.flatnonzero(table[ID[kind]].to_numpy() == number)
         return table.iloc[found[0]] if len(found) else None
 
-    def select(self, kind: str, ids: Sequence[int]) -> None:
+    def select(self, kind: Kind, ids: Sequence[int]) -> None:
         """Select these objects, none for an empty list."""
         self.selected = (kind, [int(number) for number in ids])
         self.selection_changed.emit(*self.selected)
 
-    def at(self, y_um: float, x_um: float, nuclei: bool = True) -> tuple[str, int] | None:
+    def at(self, y_um: float, x_um: float, nuclei: bool = True) -> tuple[Kind, int] | None:
         """The object at a place on the slide: a nucleus before the fibre it lies in; None where there is none."""
-        for kind in ("nuclei", "fibres") if nuclei else ("fibres",):
+        kinds: tuple[Kind, ...] = ("nuclei", "fibres") if nuclei else ("fibres",)
+        for kind in kinds:
             labels = self.labels[kind]
             y, x = (int(v) for v in np.floor(labels.grids[0].to_px(np.array([y_um, x_um]))))
             if 0 <= y < labels.grids[0].shape[0] and 0 <= x < labels.grids[0].shape[1]:
@@ -85,12 +88,12 @@ class Session:
                     return kind, number
         return None
 
-    def outline(self, kind: str, number: int) -> np.ndarray | None:
+    def outline(self, kind: Kind, number: int) -> np.ndarray | None:
         """The outline of an object, corners (k, 2) (y, x) in um; None where no pixel bears its id."""
         row = self.row(kind, number)
         if row is None:
             return None
-        grid: PixelGrid = self.labels[kind].grids[0]
+        grid = self.labels[kind].grids[0]
         reach = row["max_feret_um"] / grid.um_per_px + 2
         centre = grid.to_px(row[["y_um", "x_um"]].to_numpy(dtype=float))
         top, left = (max(0, int(v)) for v in centre - reach)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 from qtpy.QtCore import QProcess, Qt
 from qtpy.QtWidgets import QLabel, QPushButton
 
-from biopsy_analyzer.cli.adapt import adaptation_text
 from biopsy_analyzer.viewer.workspace import Workspace
 
 ADAPTED = "adapted_models"
@@ -38,11 +36,11 @@ class Teacher:
             return
         out = session.folder.parent / ADAPTED
         process = QProcess()
-        process.finished.connect(lambda *_: self._ended(process, str(out)))
+        process.finished.connect(lambda *_: self._ended(process))
         self._process = process
         self.button.setText(_STOP)
         self.said.setText("Adapting to these corrections; you can go on working.")
-        given = ["-m", "biopsy_analyzer", "adapt", str(session.folder), "-o", str(out), "--json"]
+        given = ["-m", "biopsy_analyzer", "adapt", str(session.folder), "-o", str(out)]
         images = [] if session.slide is None else ["--images", str(session.slide.path.parent)]
         process.start(sys.executable, [*given, *images])
 
@@ -54,7 +52,7 @@ class Teacher:
             process.kill()
             process.waitForFinished()
 
-    def _ended(self, process: QProcess, out: str) -> None:
+    def _ended(self, process: QProcess) -> None:
         self._process = None
         self.button.setText(_ADAPT)
         text, error = (
@@ -66,4 +64,4 @@ class Teacher:
         elif process.exitCode():
             self.said.setText(error.strip().splitlines()[-1] if error.strip() else f"adapting ended with code {process.exitCode()}")
         else:
-            self.said.setText(f"{adaptation_text(json.loads(text))}\nAdapted models: {out} (choose them as the model for the next run)")
+            self.said.setText(f"{text.rstrip()}\nThat folder holds the adapted models: choose it for the next run.")

@@ -25,7 +25,7 @@ _PATIENCE_S = 2.0  # for an interrupted analysis to clean up; a convolution can'
 
 
 def main(job: dict[str, Any]) -> None:
-    """Analyse one slide as `run_tab.job_of` describes it."""
+    """Analyse one slide; job: what `RunTab` writes into JOB.json."""
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     path, out = Path(job["slide"]), Path(job["out"])
     with errors_in_one_line(path.name, out):

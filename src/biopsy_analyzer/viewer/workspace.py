@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ from napari.layers import Labels, Layer, Points, Vectors
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
+from biopsy_analyzer.corrections import Change
+from biopsy_analyzer.corrections.book import Kind
 from biopsy_analyzer.slide import Slide
 from biopsy_analyzer.viewer.filling import Filling
 from biopsy_analyzer.viewer.layers import (
@@ -26,10 +28,10 @@ from biopsy_analyzer.viewer.layers import (
     nucleus_look,
     nucleus_points,
     result_layers,
-    section_of,
+    same_section,
     sides,
 )
-from biopsy_analyzer.viewer.session import Session
+from biopsy_analyzer.viewer.session import Pyramid, Session
 
 _SETTLED_MS = 80  # the view has come to rest
 _CLICK_PX = 4.0  # the mouse may move in a click
@@ -64,7 +66,7 @@ class Workspace:
         self.blind, self.writing = False, False
         self.put_away: Session | None = None
         self._drawn: pd.DataFrame | None = None
-        self._drawn_labels: dict[str, Any] | None = None
+        self._drawn_labels: Mapping[Kind, Pyramid] | None = None
         self.filled, self.hidden = False, frozenset({"myonucleus", "other"})
         self._filling = Filling(viewer, self.say)
         self._settle = QTimer()
@@ -96,10 +98,11 @@ class Workspace:
         self.said.emit(text)
 
     def open(self, session: Session) -> None:
-        """Show a session over the slide that is in the viewer, in place of what was open."""
+        """Show a session over its slide, where that is in the viewer, in place of what was open."""
         self._remove_layers()
         for data, facts, kind in result_layers(session):
             self.viewer.add_layer(Layer.create(data, facts, kind))
+        self._show_slide(session)
 
     def slides(self) -> list[Slide]:
         """The slides in the viewer, the topmost first."""
@@ -136,7 +139,7 @@ class Workspace:
             self.layers.fibres.colormap = fibre_look(self.filled, self.hidden)["colormap"]
         self.show_nuclei_in_view()
 
-    def go_to(self, kind: str, number: int) -> None:
+    def go_to(self, kind: Kind, number: int) -> None:
         """Select an object and bring it into the middle of the view, large enough to judge it."""
         if self.session is None or (row := self.session.row(kind, number)) is None:
             return
@@ -197,6 +200,7 @@ class Workspace:
         if isinstance(own, Slide):
             self._filling.watch(layer)
             self._hide_others(own)
+            layer.events.visible.connect(self._seen)
         if not isinstance(own, Session):
             return
         if self.blind:
@@ -222,28 +226,34 @@ class Workspace:
             if not isinstance(other, Slide | Session):
                 continue
             another_result = isinstance(own, Session) and isinstance(other, Session) and other is not own
-            if layer.visible and (another_result or section_of(other) != section_of(own)):
+            if layer.visible and (another_result or not same_section(other, own)):
                 layer.visible = False
                 hidden += 1
-        if self.session is not None and section_of(self.session) != section_of(own):
+        if self.session is not None and not same_section(self.session, own):
             self.session.select(self.session.selected[0], [])
             self._open(None)
         if hidden:
             self.say("Another section is open: the one before is hidden. The eye beside its layers brings it back.")
 
     def _seen(self, event: Any) -> None:
-        """A result that was hidden and is shown again is the open one again, with its slide."""
+        """What was hidden and is shown again hides other sections; a result is the open one again, with its slide."""
         own = event.source.metadata.get(OWN)
-        if own is not self.session and event.source.visible and not self.blind:
+        if isinstance(own, Slide) and event.source.visible:
+            self._hide_others(own)
+        elif own is not self.session and event.source.visible and not self.blind:
             self._hide_others(own)
             self._open(own)
-            for layer in list(self.viewer.layers):
-                other = layer.metadata.get(OWN)
-                if other is own:
-                    self._keep(layer)
-                if other is own or (isinstance(other, Slide) and section_of(other) == section_of(own)):
-                    layer.visible = True
+            for layer in [layer for layer in self.viewer.layers if layer.metadata.get(OWN) is own]:
+                self._keep(layer)
+                layer.visible = True
+            self._show_slide(own)
         self.show_nuclei_in_view()
+
+    def _show_slide(self, session: Session) -> None:
+        for layer in list(self.viewer.layers):
+            slide = layer.metadata.get(OWN)
+            if isinstance(slide, Slide) and same_section(slide, session):
+                layer.visible = True
 
     def _put_away_too(self, layer: Layer, session: Session) -> None:
         """A result that is opened in blind reading: its layers are not seen and go at once, when napari is done with adding them."""
@@ -271,7 +281,7 @@ class Workspace:
             session.shown.connect(self._redraw)
         self.session_changed.emit(session)
 
-    def _redraw(self, change: Any) -> None:
+    def _redraw(self, change: Change | None) -> None:
         """All that `change` (None: anything) may have changed; outlines are read again where they changed only."""
         session, (fibres, nuclei, clusters) = self.session, (self.layers.fibres, self.layers.nuclei, self.layers.clusters)
         if session is None:
@@ -290,7 +300,7 @@ class Workspace:
                 clusters.data = data
             clusters.edge_color = facts["edge_color"]
 
-    def _draw_selection(self, kind: str, ids: list[int]) -> None:
+    def _draw_selection(self, kind: Kind, ids: list[int]) -> None:
         rings = [self.session.outline(kind, number) for number in ids] if self.session else []
         data = sides([ring for ring in rings if ring is not None])
         if self.layers.selected is None:
@@ -318,7 +328,7 @@ class Workspace:
         found = self.session.at(where[0], where[1], nuclei=nuclei is not None and bool(nuclei.visible) and len(nuclei.data) > 0)
         self._select(found, added)
 
-    def _select(self, found: tuple[str, int] | None, added: bool) -> None:
+    def _select(self, found: tuple[Kind, int] | None, added: bool) -> None:
         assert self.session is not None
         kind, ids = self.session.selected
         if found is None:
