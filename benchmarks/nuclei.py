@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from biopsy_analyzer.segment.network import default_folder, load_network
+from biopsy_analyzer.segment.model_folder import default_folder
+from biopsy_analyzer.segment.network import load_network
 from biopsy_analyzer.segment.nuclei import nucleus_labels
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.training.agreement import match, segmentation_figures
-from biopsy_analyzer.training.annotations import dsb_patches
+from biopsy_analyzer.training.real_bank import dsb_patches
 
 
 def main() -> None:

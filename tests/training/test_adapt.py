@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -16,6 +17,7 @@ from biopsy_analyzer.cli import app
 from biopsy_analyzer.corrections import Corrections
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.models import default_folder, load_models
+from biopsy_analyzer.report.tables_io import write_table
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.training import fine_tune as tuning
 from biopsy_analyzer.training.export import folded
@@ -82,12 +84,17 @@ def test_calls_of_a_reader_become_a_model_with_its_own_card(folder, tmp_path):
         assert (out / kind / "weights.safetensors").read_bytes() == (parent / kind / "weights.safetensors").read_bytes()
 
 
-def test_results_of_the_same_name_are_sections_of_their_own(folder, tmp_path):
-    corrections = Corrections.open(folder)
-    corrections.set_state([fibre_at(corrections, 1)], "necrotic")
-    batches = [shutil.copytree(folder, tmp_path / batch / "s") for batch in ("batch1", "batch2")]
-    calls = read_calls(batches, None, load_models(), Settings())
-    assert calls.groupby("section").size().tolist() == [81, 81]
+def test_results_of_the_same_name_are_sections_of_their_own_and_two_readers_share_one(folder, tmp_path):
+    """Of one name is another slide's result, here with a fibre of another size; the same analysis may not be taught and judged by."""
+    folders = [shutil.copytree(folder, tmp_path / batch / "s") for batch in ("batch1", "batch2", "second reader")]
+    fibres = pd.read_parquet(folders[1] / "fibres.parquet")
+    fibres.loc[0, "area_um2"] += 1
+    write_table(fibres, folders[1], "fibres")
+    for number, one in enumerate(folders):
+        corrections = Corrections.open(one)
+        corrections.set_state([fibre_at(corrections, number)], "necrotic")
+    calls = read_calls(folders, None, load_models(), Settings())
+    assert calls.groupby("section").size().to_dict() == {"1 s": 162, "2 s": 81}
 
 
 def test_windows_are_never_cut_from_another_slide(analysed, folder, tmp_path):

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biopsy_analyzer.tables import FIBRE_STATES
-from biopsy_analyzer.training.calibration import P_COLUMNS, calibration, calibration_error, write_diagram
+from biopsy_analyzer.tables import STATE_PROBABILITIES
+from biopsy_analyzer.training.calibration import calibration, calibration_error, write_diagram
 
 
 def called(p_normal: np.ndarray, sick: np.ndarray, images: int = 1) -> pd.DataFrame:
@@ -16,7 +16,7 @@ def called(p_normal: np.ndarray, sick: np.ndarray, images: int = 1) -> pd.DataFr
     p = np.zeros((len(p_normal), 4))
     p[:, 0], p[:, 1] = p_normal, 1 - p_normal
     truth = np.where(sick, "necrotic", "normal")
-    return pd.DataFrame(p, columns=list(P_COLUMNS)).assign(truth_class=truth, image=np.arange(len(p)) % images)
+    return pd.DataFrame(p, columns=list(STATE_PROBABILITIES)).assign(truth_class=truth, image=np.arange(len(p)) % images)
 
 
 def test_error_by_hand():
@@ -81,4 +81,3 @@ def test_the_diagram_is_drawn(tmp_path):
     picture = cv2.imread(str(tmp_path / "calibration.png"))
     assert picture.shape[1] > 1000
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 20
-    assert len(FIBRE_STATES) == len(P_COLUMNS)

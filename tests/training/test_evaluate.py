@@ -17,7 +17,7 @@ from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.models import Models
 from biopsy_analyzer.report.result import Labels
-from biopsy_analyzer.segment.network import CHANNELS
+from biopsy_analyzer.segment.model_folder import CHANNELS
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.training.draw import draw_section
 from biopsy_analyzer.training.evaluate import evaluate_drawn, evaluate_folder

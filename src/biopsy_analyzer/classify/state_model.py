@@ -50,9 +50,13 @@ class StateModel:
         low, high = two_sided((features[list(self.features)].to_numpy(dtype=np.float64) - self.center) / self.scale)
         return low[:, None, :] * self.below + high[:, None, :] * self.above
 
+    def logits(self, features: pd.DataFrame) -> np.ndarray:
+        """Log odds of FIBRE_STATES but for a term that all four share, float64 (n, 4)."""
+        return np.asarray(self.contributions(features).sum(axis=2) + self.intercept)
+
     def predict(self, features: pd.DataFrame) -> np.ndarray:
         """Probabilities of FIBRE_STATES, float64 (n, 4), rows sum to 1; columns are read by name, a missing one is a KeyError."""
-        return np.asarray(softmax(self.contributions(features).sum(axis=2) + self.intercept, axis=1))
+        return np.asarray(softmax(self.logits(features), axis=1))
 
 
 def two_sided(standardised: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

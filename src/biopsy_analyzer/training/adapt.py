@@ -5,25 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from biopsy_analyzer.classify.state_model import load_state_model, save_state_model
+from biopsy_analyzer.classify.state_model import StateModel, load_state_model, save_state_model
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.models import Models, default_folder, load_models
 from biopsy_analyzer.report.atomic import prepare_folder, write_bytes
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.training.lessons import check_sources, distinct, outline_patches, read_calls
 from biopsy_analyzer.training.shift import shift_states
+from biopsy_analyzer.walk import Progress
+
+if TYPE_CHECKING:
+    from biopsy_analyzer.segment.network import UNet
+
+PARTS = ("fibres", "nuclei", "states")
+"""Of a folder of models."""
 
 REPORT = "adaptation.json"
 NOTE = (
     "Measured on corrections held out of the fit, by the same reader, on the sections named: how well the models follow this reader, "
     "no accuracy against experts. Research use only."
 )
-Progress = Callable[[str, int, int], None]
-"""Called with (stage, steps done, steps in all)."""
 
 
 def adapt(
@@ -62,7 +67,7 @@ def adapt(
         tuned, tuning = _tuned(sources, images, models, fine_tune_minutes, step)
 
     prepare_folder(out, last_file=REPORT)
-    for name in ("fibres", "nuclei", "states"):
+    for name in PARTS:
         shutil.copytree(parent / name, out / name, dirs_exist_ok=True)
     digest = hashlib.sha256(calls.to_csv(index=False).encode()).hexdigest()
     if not found["kept_parent"]:
@@ -75,9 +80,7 @@ def adapt(
         "sources": [source.name for source in sources],
         "repeated": [str(source) for source in repeated],
         "corrections_sha256": digest,
-        "parent": {
-            name: json.loads((parent / name / "card.json").read_text(encoding="utf-8"))["sha256"] for name in ("fibres", "nuclei", "states")
-        },
+        "parent": {name: _card(parent, name)["sha256"] for name in PARTS},
         "states": found,
         "fibres": tuning,
     }
@@ -85,14 +88,19 @@ def adapt(
     return report
 
 
-def _tuned(sources: list[Path], images: Path | None, models: Models, minutes: float, step: Progress) -> tuple[Any, dict[str, Any]]:
+def _card(models: Path, part: str) -> dict[str, Any]:
+    card: dict[str, Any] = json.loads((models / part / "card.json").read_text(encoding="utf-8"))
+    return card
+
+
+def _tuned(sources: list[Path], images: Path | None, models: Models, minutes: float, step: Progress) -> tuple[UNet | None, dict[str, Any]]:
     from biopsy_analyzer.training.fine_tune import fine_tune
 
     patches = list(outline_patches(sources, images))
     return fine_tune(models.fibres, patches, minutes, progress=lambda done: step("fine-tune", int(done * 100), 100))
 
 
-def _write_states(states: Any, out: Path, found: dict[str, Any], digest: str) -> None:
+def _write_states(states: StateModel, out: Path, found: dict[str, Any], digest: str) -> None:
     """The shifted model with a card of its own, which names its parent."""
     parent = states.card
     card = {
@@ -104,14 +112,13 @@ def _write_states(states: Any, out: Path, found: dict[str, Any], digest: str) ->
         "data": {"corrections_sha256": digest, **found["fibres"]},
         "adaptation": {name: found[name] for name in ("chosen", "held_out", "why")},
     }
-    model = states.__class__(states.features, states.center, states.scale, states.below, states.above, states.intercept, card)
-    save_state_model(model, out / "states")
+    save_state_model(replace(states, card=card), out / "states")
 
 
-def _write_fibres(tuned: Any, models: Models, parent: Path, out: Path, tuning: dict[str, Any], digest: str) -> None:
+def _write_fibres(tuned: UNet, models: Models, parent: Path, out: Path, tuning: dict[str, Any], digest: str) -> None:
     from biopsy_analyzer.training.export import write_model
 
-    card = json.loads((parent / "fibres" / "card.json").read_text(encoding="utf-8"))
+    card = _card(parent, "fibres")
     about = {
         "version": _version(card["version"], digest),
         "licence": card.get("licence"),

@@ -184,16 +184,7 @@ def class_figures(
     `sick_found` (sick objects found and called the sick class they are) and `healthy_called_sick` (of the healthy ones found).
     """
     keep = (~units.void & (units.truth_class != UNKNOWN)).to_numpy()
-    named_units = units[keep]
-    hit = (named_units.truth_id > 0) & (named_units.pred_id > 0)
-    rows: dict[str, pd.Series] = {}
-    for name in classes:
-        of_truth, of_pred = named_units.truth_class == name, named_units.pred_class == name
-        rows |= {f"right {name}": of_truth & of_pred, f"truth {name}": of_truth & hit, f"pred {name}": of_pred & hit}
-        rows |= {f"all truth {name}": of_truth, f"all pred {name}": of_pred}
-    if healthy is not None:
-        rows["alarm"] = (named_units.truth_class == healthy) & named_units.pred_class.isin([c for c in classes if c != healthy])
-    table = pd.DataFrame(rows, dtype=float)
+    table = _class_rows(units[keep], classes, healthy)
     present = [name for name in classes if table[f"all truth {name}"].any()]
     sick = [name for name in present if name != healthy]
 
@@ -222,7 +213,20 @@ def class_figures(
     if healthy is not None:
         n["healthy_called_sick"] = int(table[f"truth {healthy}"].sum())
     groups = None if images is None else np.asarray(images)[keep]
-    return _figures(table, ratios, n, int((hit & (named_units.truth_class != FALSE)).sum()), groups, rounds, seed)
+    return _figures(table, ratios, n, int(table["hit"].sum()), groups, rounds, seed)
+
+
+def _class_rows(units: pd.DataFrame, classes: Sequence[str], healthy: str | None) -> pd.DataFrame:
+    """What `class_figures` sums up, a row a unit: 0 or 1 for each class by truth and by call, among all units and among hits."""
+    hit = (units.truth_id > 0) & (units.pred_id > 0)
+    rows: dict[str, pd.Series] = {"hit": hit & (units.truth_class != FALSE)}
+    for name in classes:
+        of_truth, of_pred = units.truth_class == name, units.pred_class == name
+        rows |= {f"right {name}": of_truth & of_pred, f"truth {name}": of_truth & hit, f"pred {name}": of_pred & hit}
+        rows |= {f"all truth {name}": of_truth, f"all pred {name}": of_pred}
+    if healthy is not None:
+        rows["alarm"] = (units.truth_class == healthy) & units.pred_class.isin([c for c in classes if c != healthy])
+    return pd.DataFrame(rows, dtype=float)
 
 
 def internal_figures(

@@ -16,11 +16,10 @@ import pandas as pd
 from scipy.stats import beta
 
 from biopsy_analyzer.report.atomic import write_bytes
-from biopsy_analyzer.tables import FIBRE_STATES
+from biopsy_analyzer.tables import FIBRE_STATES, STATE_PROBABILITIES
 
 BINS = 10
 ROUNDS = 1000
-P_COLUMNS = tuple(f"p_{state.replace('-', '_')}" for state in FIBRE_STATES)
 
 
 def calibration_error(stated: np.ndarray, right: np.ndarray, bins: int = BINS) -> float:
@@ -35,14 +34,14 @@ def calibration_error(stated: np.ndarray, right: np.ndarray, bins: int = BINS) -
 def calibration(fibres: pd.DataFrame, *, by_image: bool, seed: int = 0) -> dict[str, Any] | None:
     """Figures of how well fibres' probabilities are calibrated, as evaluation.json holds them; None without a fibre of known state.
 
-    fibres    a row a fibre whose true state is known: `truth_class`, P_COLUMNS and `image`
+    fibres    a row a fibre whose true state is known: `truth_class`, STATE_PROBABILITIES and `image`
     by_image  the bootstrap draws images, because fibres of one image resemble each other; False: fibres
 
     `calls`: the likeliest state, stated at its probability, is right. `sick`: the fibre is not normal, stated at 1 - p_normal.
     """
     if not len(fibres):
         return None
-    p = fibres[list(P_COLUMNS)].to_numpy(dtype=np.float64)
+    p = fibres[list(STATE_PROBABILITIES)].to_numpy(dtype=np.float64)
     truth = fibres["truth_class"].map({state: k for k, state in enumerate(FIBRE_STATES)}).to_numpy()
     groups = fibres["image"].to_numpy() if by_image else np.arange(len(fibres))
     normal = FIBRE_STATES.index("normal")
@@ -54,14 +53,10 @@ def calibration(fibres: pd.DataFrame, *, by_image: bool, seed: int = 0) -> dict[
 
 def _figures(stated: np.ndarray, right: np.ndarray, groups: np.ndarray, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
-    _, group = np.unique(groups, return_inverse=True)
-    n = int(group.max()) + 1
-    members = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
-    drawn = [np.concatenate([members[g] for g in rng.integers(0, n, n)]) for _ in range(ROUNDS)]
-    errors = [calibration_error(stated[rows], right[rows]) for rows in drawn]
+    errors = [calibration_error(stated[rows], right[rows]) for rows in redrawn(groups, ROUNDS, rng)]
     by_chance = [calibration_error(stated, rng.random(len(stated)) < stated) for _ in range(ROUNDS)]
     return {
-        "ece": {"value": calibration_error(stated, right), "ci95": _ends(errors), "n": len(stated)},
+        "ece": {"value": calibration_error(stated, right), "ci95": interval_95(errors), "n": len(stated)},
         "ece_if_calibrated": {"mean": float(np.mean(by_chance)), "p95": float(np.quantile(by_chance, 0.95))},
         "stated": float(stated.mean()),
         "right": float(right.mean()),
@@ -69,8 +64,16 @@ def _figures(stated: np.ndarray, right: np.ndarray, groups: np.ndarray, seed: in
     }
 
 
-def _ends(values: list[float]) -> list[float]:
-    low, high = np.quantile(values, (0.025, 0.975))
+def redrawn(groups: np.ndarray, rounds: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Row numbers of `rounds` samples that a bootstrap over whole groups draws; groups (n,): that of each row, any values."""
+    _, group = np.unique(groups, return_inverse=True)
+    members = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
+    return [np.concatenate([members[g] for g in rng.integers(0, len(members), len(members))]) for _ in range(rounds)]
+
+
+def interval_95(values: list[float]) -> list[float]:
+    """The 2.5 and 97.5 percentiles of values of which some may be NaN: rounds in which nothing could be judged."""
+    low, high = np.nanquantile(values, (0.025, 0.975))
     return [float(low), float(high)]
 
 

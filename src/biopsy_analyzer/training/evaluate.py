@@ -10,10 +10,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
-import biopsy_analyzer
 from biopsy_analyzer.errors import SlideError, UsageError
 from biopsy_analyzer.pipeline import analyze_slide
 from biopsy_analyzer.report.atomic import prepare_folder, write_bytes
@@ -22,10 +20,13 @@ from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.slide import open_slide
 from biopsy_analyzer.training.calibration import write_diagram
 from biopsy_analyzer.training.draw.recipe import DIFFICULTIES, Difficulty
+from biopsy_analyzer.training.draw.write import write_png
 from biopsy_analyzer.training.judge import Judged, Prediction, judge, prediction_of
 from biopsy_analyzer.training.marked import marked_picture
 from biopsy_analyzer.training.summary import summarise
 from biopsy_analyzer.training.truth import Truth, draw_truth, find_labels, read_folder, read_labels
+from biopsy_analyzer.versions import __version__
+from biopsy_analyzer.walk import Progress
 
 if TYPE_CHECKING:
     from biopsy_analyzer.models import Models
@@ -35,9 +36,6 @@ DRAWN_NOTE = "Judged on drawn sections: how well the method reads drawings, not 
 REAL_NOTE = "Judged on the images named; other laboratories, stains and diseases may differ. Research use only."
 MIN_IMAGES = 10
 """From this many images on the bootstrap draws images, because objects of one image resemble each other; below it, objects."""
-
-Progress = Callable[[str, int, int], None]
-"""Called with (stage, steps done, steps in all), as that of the pipeline."""
 
 
 def evaluate_folder(
@@ -166,7 +164,7 @@ def _nothing(truth: Truth) -> Prediction:
 def _write_picture(one: Judged, path: Path) -> None:
     with open_slide(one.truth.image, um_per_px=one.truth.grid.um_per_px) as slide:
         rgb = slide.read(one.truth.grid)
-    write_bytes(path, cv2.imencode(".png", marked_picture(rgb, one)[..., ::-1])[1].tobytes())
+    write_png(path, marked_picture(rgb, one))
 
 
 def _whole(
@@ -177,7 +175,7 @@ def _whole(
         "schema_version": SCHEMA_VERSION,
         "intended_use": "research_use_only",
         "note": DRAWN_NOTE if facts["drawn"] else REAL_NOTE,
-        "software": {"name": "biopsy-analyzer", "version": biopsy_analyzer.__version__},
+        "software": {"name": "biopsy-analyzer", "version": __version__},
         "models": [] if models is None else _named_models(models),
         "settings": settings.model_dump(),
         **facts,

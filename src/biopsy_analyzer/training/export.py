@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from safetensors.torch import save
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from biopsy_analyzer.segment.network import CHANNELS, Block, UNet, halo_px
+from biopsy_analyzer.report.atomic import write_bytes
+from biopsy_analyzer.segment.halo import halo_px
+from biopsy_analyzer.segment.model_folder import CHANNELS
+from biopsy_analyzer.segment.network import Block, UNet
 
 
 def folded(trained: UNet) -> UNet:
@@ -31,10 +33,11 @@ def _blocks(network: UNet) -> list[Block]:
     return [module for module in network.modules() if isinstance(module, Block)]
 
 
-def write_model(trained: UNet, kind: str, um_per_px: float, folder: Path, about: dict) -> None:
+def write_model(trained: UNet, kind: str, um_per_px: float, folder: Path, about: dict[str, Any]) -> None:
     """Write `trained` into `folder`, the card last, so that a half-written folder fails its SHA-256.
 
-    `about` is added to the card: version, data, licence, metrics, training and limits, for whoever judges the model.
+    `about` is added to the card: version, data, licence, metrics, training and limits, for whoever judges the model. OutputError where
+    the folder can't be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = save({name: value.contiguous() for name, value in folded(trained).state_dict().items()})
@@ -50,7 +53,5 @@ def write_model(trained: UNet, kind: str, um_per_px: float, folder: Path, about:
         "sha256": hashlib.sha256(weights).hexdigest(),
         **about,
     }
-    for name, content in (("weights.safetensors", weights), ("card.json", (json.dumps(card, indent=2) + "\n").encode())):
-        part = folder / (name + ".part")
-        part.write_bytes(content)
-        os.replace(part, folder / name)
+    write_bytes(folder / "weights.safetensors", weights)
+    write_bytes(folder / "card.json", (json.dumps(card, indent=2, allow_nan=False) + "\n").encode())

@@ -26,13 +26,13 @@ from biopsy_analyzer.segment.network import Network, UNet
 from biopsy_analyzer.settings import SegmentSettings
 from biopsy_analyzer.slide import open_slide
 from biopsy_analyzer.training.agreement import match, segmentation_figures
-from biopsy_analyzer.training.annotations import write_bank as write_real_bank
 from biopsy_analyzer.training.augment import draw_sample
 from biopsy_analyzer.training.banks import BANK_UM_PER_PX, Bank
 from biopsy_analyzer.training.draw.bank import write_bank
 from biopsy_analyzer.training.fit import stacked
 from biopsy_analyzer.training.judge import onto
 from biopsy_analyzer.training.losses import class_weights, losses
+from biopsy_analyzer.training.real_bank import RealPatch, write_real_bank
 from biopsy_analyzer.training.truth import draw_truth
 
 MIN_PATCHES = 4
@@ -51,11 +51,11 @@ Judged = list[tuple[np.ndarray, np.ndarray, np.ndarray, float]]
 
 
 def fine_tune(
-    parent: Network, patches: list[dict[str, np.ndarray]], minutes: float, seed: int = 0, progress: Callable[[float], None] | None = None
+    parent: Network, patches: list[RealPatch], minutes: float, seed: int = 0, progress: Callable[[float], None] | None = None
 ) -> tuple[UNet | None, dict[str, Any]]:
     """The parent's module trained further, None where that helps nobody; and the figures before and after.
 
-    patches  as `annotations.write_bank` takes them (512 px of 0.5 um);  minutes: of training, apart from drawing and judging
+    patches  as `write_real_bank` takes them (512 px of 0.5 um);  minutes: of training, apart from drawing and judging
     Samples depend on the seed, but how many fit into `minutes` on the machine. UsageError for fewer than MIN_PATCHES patches.
     """
     if len(patches) < MIN_PATCHES:

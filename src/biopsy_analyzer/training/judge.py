@@ -12,8 +12,8 @@ from biopsy_analyzer.measure.nuclei_in_fibres import assign
 from biopsy_analyzer.report.result import Labels, Result
 from biopsy_analyzer.report.shown import fibre_class
 from biopsy_analyzer.settings import Settings
+from biopsy_analyzer.tables import STATE_PROBABILITIES
 from biopsy_analyzer.training.agreement import MISSED, UNITS, match, named
-from biopsy_analyzer.training.calibration import P_COLUMNS
 from biopsy_analyzer.training.truth import Truth
 
 MARK_REACH_UM = 3.0
@@ -36,7 +36,7 @@ class Prediction:
 class Judged:
     """The units (see `agreement`) of one image, and both label images on the truth's pixels; None: not judged.
 
-    `fibres` has truth_class, pred_class where states are known on both sides, with probabilities P_COLUMNS where they are stated, and
+    `fibres` has truth_class, pred_class where states are known on both sides, with STATE_PROBABILITIES where they are stated, and
     truth_internal, pred_internal where nuclei are.
     `nuclei` and `marks` have truth_class, pred_class where types are known.
     """
@@ -54,7 +54,7 @@ def prediction_of(result: Result) -> Prediction:
     """What an analysis found; no nuclei where the image is too coarse to show them."""
     fibres = result.fibres
     state = ["", *fibre_class(fibres)]
-    probability = np.vstack([np.full(len(P_COLUMNS), np.nan), fibres[list(P_COLUMNS)].to_numpy()])
+    probability = np.vstack([np.full(len(STATE_PROBABILITIES), np.nan), fibres[list(STATE_PROBABILITIES)].to_numpy()])
     if result.slide.um_per_px > result.settings.segment.max_nucleus_um_per_px:
         return Prediction(fibres=result.fibre_labels, fibre_state=state, probability=probability)
     return Prediction(
@@ -79,7 +79,7 @@ def judge(truth: Truth, found: Prediction, settings: Settings, error: str | None
         if truth.fibre_state is not None and found.fibre_state is not None:
             fibres = named(fibres, truth.fibre_state, found.fibre_state)
             if found.probability is not None:
-                fibres[list(P_COLUMNS)] = found.probability[fibres.pred_id]
+                fibres[list(STATE_PROBABILITIES)] = found.probability[fibres.pred_id]
         if internal is not None and found.internal_count is not None:
             fibres = fibres.assign(truth_internal=internal[fibres.truth_id], pred_internal=found.internal_count[fibres.pred_id])
     if truth.nuclei is not None and nucleus_pixels is not None:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from biopsy_analyzer.classify.features import state_features
 from biopsy_analyzer.corrections import Corrections
-from biopsy_analyzer.corrections.journal import NAME
+from biopsy_analyzer.corrections.journal import NAME, digest
 from biopsy_analyzer.corrections.outline import filled
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.grid import PixelGrid
@@ -21,9 +21,9 @@ from biopsy_analyzer.report.result import Labels
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.slide import Slide, open_slide
 from biopsy_analyzer.tables import FIBRE_STATES
-from biopsy_analyzer.training.annotations import PATCH_PX, annotated_patches
 from biopsy_analyzer.training.banks import BANK_UM_PER_PX
 from biopsy_analyzer.training.judge import onto
+from biopsy_analyzer.training.real_bank import PATCH_PX, RealPatch, annotated_patches
 from biopsy_analyzer.training.state_tables import collect_states
 from biopsy_analyzer.training.targets import UNKNOWN
 from biopsy_analyzer.training.truth import annotated_truth
@@ -73,9 +73,10 @@ def read_calls(sources: list[Path], images: Path | None, models: Models, setting
 
     Annotated images are analysed with `models` (`models.states` is not used). Of a corrected result the reader's calls are taken as
     decided, and the other assessable fibres, outside of regions marked unassessable, as left as called. Each source is a `section` of
-    its own, whatever its name.
+    its own, whatever its name; but results of one analysis, as two readers corrected it, are one: fibres held out must not be taught.
     """
     parts = []
+    sections: dict[str, str] = {}
     for number, source in enumerate(sources, start=1):
         section = f"{number} {source.resolve().stem}"
         if source.suffix.lower() == ".geojson":
@@ -83,14 +84,15 @@ def read_calls(sources: list[Path], images: Path | None, models: Models, setting
             if truth.teach_states and not truth.held_out:
                 parts.append(collect_states([truth], models, settings).assign(section=section, decided=True))
         else:
-            parts.append(_calls_of_result(source, section))
+            corrections = Corrections.open(source)
+            section = sections.setdefault(digest(corrections.saved), section)
+            parts.append(_calls_of_result(corrections, section))
     if not parts:
         raise UsageError("all annotations are held out, or don't teach states; give some that may be learned from")
     return pd.concat(parts, ignore_index=True)
 
 
-def _calls_of_result(folder: Path, section: str) -> pd.DataFrame:
-    corrections = Corrections.open(folder)
+def _calls_of_result(corrections: Corrections, section: str) -> pd.DataFrame:
     fibres = corrections.fibres
     decided = fibres["fibre_id"].isin(_decided(corrections.edits)).to_numpy()
     known = fibres["assessable"].to_numpy()
@@ -104,8 +106,8 @@ def _decided(edits: list[dict[str, Any]]) -> set[int]:
     return called | {fibre for line in edits if line["edit"] == "draw" for fibre in line["made"]}
 
 
-def outline_patches(sources: list[Path], images: Path | None) -> Iterator[dict[str, np.ndarray]]:
-    """Patches with corrected outlines, as `annotations.write_bank` takes them: the annotated regions, and windows around edited fibres.
+def outline_patches(sources: list[Path], images: Path | None) -> Iterator[RealPatch]:
+    """Patches with corrected outlines, as `write_real_bank` takes them: the annotated regions, and windows around edited fibres.
 
     In a window of a corrected result all outlines count as seen; regions marked unassessable are ignored. UsageError where the image of
     a source is not in `images`, or is not the slide that the result was made on.
@@ -119,7 +121,7 @@ def outline_patches(sources: list[Path], images: Path | None) -> Iterator[dict[s
             yield from _windows_of_result(source, images)
 
 
-def _windows_of_result(folder: Path, images: Path | None) -> Iterator[dict[str, np.ndarray]]:
+def _windows_of_result(folder: Path, images: Path | None) -> Iterator[RealPatch]:
     corrections = Corrections.open(folder)
     places = _edited_places(corrections)
     if not len(places):
@@ -149,7 +151,7 @@ def _edited_places(corrections: Corrections) -> np.ndarray:
     return np.array(places).reshape(-1, 2)
 
 
-def _window(corrections: Corrections, slide: Slide, grid: PixelGrid) -> dict[str, np.ndarray]:
+def _window(corrections: Corrections, slide: Slide, grid: PixelGrid) -> RealPatch:
     labels = corrections.labels["fibres"]
     box = labels.around(grid.to_um(np.array([[0, 0], grid.shape])))
     local = onto(Labels(labels.read(box), labels.grid_of(box)), grid)

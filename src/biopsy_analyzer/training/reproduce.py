@@ -15,11 +15,10 @@ from biopsy_analyzer.errors import WrongStain
 from biopsy_analyzer.models import Models
 from biopsy_analyzer.segment.network import load_networks
 from biopsy_analyzer.settings import Settings
-from biopsy_analyzer.training.annotations import annotated_patches, dsb_patches, pack
-from biopsy_analyzer.training.annotations import write_bank as write_real_bank
 from biopsy_analyzer.training.draw.bank import Focus, write_bank
 from biopsy_analyzer.training.draw.recipe import DIFFICULTIES
 from biopsy_analyzer.training.fit import fit
+from biopsy_analyzer.training.real_bank import annotated_patches, dsb_patches, pack, write_real_bank
 from biopsy_analyzer.training.state_tables import collect_states
 from biopsy_analyzer.training.states import fit_states, uninformed_model
 from biopsy_analyzer.training.truth import Truth, draw_truth, read_folder

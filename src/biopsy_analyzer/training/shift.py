@@ -22,7 +22,8 @@ from biopsy_analyzer.classify.features import SEEN
 from biopsy_analyzer.classify.state_model import StateModel, two_sided
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.tables import FIBRE_STATES
-from biopsy_analyzer.training.calibration import calibration_error
+from biopsy_analyzer.training.calibration import calibration_error, interval_95, redrawn
+from biopsy_analyzer.training.states import count_by_state, state_codes
 
 MIN_FIBRES, MIN_OF_A_STATE = 20, 5
 """Fibres with a reader's call, and of each of at least two states, below which nothing is fitted. Priors."""
@@ -74,15 +75,15 @@ def shift_states(table: pd.DataFrame, parent: StateModel, seed: int = 0) -> tupl
     for kept, out in _folds(groups, by_section, seed):
         part, part_weight = table.iloc[kept], weight[kept]
         choice = choose(part, part_weight, groups[kept], by_section, parent, seed + 1)
-        after[out] = _logits(fit_shift(part, part_weight, parent, choice), table.iloc[out])
-    held_out = _compared(table, weight, groups, _logits(parent, table), after, seed)
+        after[out] = fit_shift(part, part_weight, parent, choice).logits(table.iloc[out])
+    held_out = _compared(table, weight, groups, parent.logits(table), after, seed)
     choice = choose(table, weight, groups, by_section, parent, seed + 1)
     fault = _fault(choice, held_out)
     report: dict[str, Any] = {
         "fibres": {
             "sections": int(table["section"].nunique()),
-            "decided": _by_state(table[table["decided"]]),
-            "left_as_called": _by_state(table[~table["decided"]]),
+            "decided": count_by_state(table[table["decided"]]),
+            "left_as_called": count_by_state(table[~table["decided"]]),
             "not_measured": not_measured,
         },
         "chosen": {"kind": choice.kind, "strength": choice.strength},
@@ -96,7 +97,7 @@ def shift_states(table: pd.DataFrame, parent: StateModel, seed: int = 0) -> tupl
 def check_enough(table: pd.DataFrame, not_measured: int = 0) -> None:
     """UsageError, with what there is and what is wanted, where a shift would rest on too little; `not_measured` fibres are only told."""
     decided = int(table["decided"].sum())
-    counts = _by_state(table)
+    counts = count_by_state(table)
     states = [state for state, n in counts.items() if n >= MIN_OF_A_STATE]
     if decided < MIN_FIBRES or len(states) < 2:
         found = ", ".join(f"{n} {state}" for state, n in counts.items())
@@ -110,11 +111,11 @@ def check_enough(table: pd.DataFrame, not_measured: int = 0) -> None:
 def choose(table: pd.DataFrame, weight: np.ndarray, groups: np.ndarray, by_section: bool, parent: StateModel, seed: int) -> Choice:
     """The simplest of CHOICES whose cross-validated log loss is within one standard error of the best one's."""
     losses = np.zeros((len(CHOICES), len(table)))
-    codes = _codes(table)
+    codes = state_codes(table)
     for kept, out in _folds(groups, by_section, seed):
         for number, choice in enumerate(CHOICES):
             model = fit_shift(table.iloc[kept], weight[kept], parent, choice)
-            losses[number, out] = _log_loss(_logits(model, table.iloc[out]), codes[out])
+            losses[number, out] = _log_loss(model.logits(table.iloc[out]), codes[out])
     _, group = np.unique(groups, return_inverse=True)
     mean = losses @ weight / weight.sum()
     beyond = losses - losses[mean.argmin()]
@@ -127,7 +128,7 @@ def fit_shift(table: pd.DataFrame, weight: np.ndarray, parent: StateModel, choic
     """The parent with the shift of that kind and strength which makes the calls of `table` likeliest."""
     if choice.kind == "none":
         return parent
-    logits, codes = _logits(parent, table), _codes(table)
+    logits, codes = parent.logits(table), state_codes(table)
     sides = _sides(parent, table) if choice.kind == "slopes" else np.zeros((len(table), 0))
     held = choice.strength * np.r_[np.ones(K + 1), np.full(sides.shape[1] * K, _SLOPES_HELD)]
     target = np.eye(K)[codes]
@@ -155,7 +156,7 @@ def _compared(
     table: pd.DataFrame, weight: np.ndarray, groups: np.ndarray, before: np.ndarray, after: np.ndarray, seed: int
 ) -> dict[str, Any]:
     """Figures on held-out fibres before and after, with intervals over groups; those of decided fibres apart."""
-    codes, decided = _codes(table), table["decided"].to_numpy(dtype=bool)
+    codes, decided = state_codes(table), table["decided"].to_numpy(dtype=bool)
     figures: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
         "log_loss": lambda logits, rows: float(np.average(_log_loss(logits[rows], codes[rows]), weights=weight[rows])),
         "accuracy": lambda logits, rows: float(np.average(logits[rows].argmax(axis=1) == codes[rows], weights=weight[rows])),
@@ -165,17 +166,17 @@ def _compared(
         ),
     }
     rng = np.random.default_rng(seed)
-    _, group = np.unique(groups, return_inverse=True)
-    members = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
-    drawn = [np.concatenate([members[g] for g in rng.integers(0, len(members), len(members))]) for _ in range(ROUNDS)]
+    drawn = redrawn(groups, ROUNDS, rng)
     everyone = np.arange(len(table))
     found: dict[str, Any] = {
-        when: {name: {"value": of(logits, everyone), "ci95": _ends([of(logits, rows) for rows in drawn])} for name, of in figures.items()}
+        when: {
+            name: {"value": of(logits, everyone), "ci95": interval_95([of(logits, rows) for rows in drawn])} for name, of in figures.items()
+        }
         for when, logits in (("before", before), ("after", after))
     }
     loss = figures["log_loss"]
     change = [loss(after, rows) - loss(before, rows) for rows in drawn]
-    found["log_loss_change"] = {"value": loss(after, everyone) - loss(before, everyone), "ci95": _ends(change)}
+    found["log_loss_change"] = {"value": loss(after, everyone) - loss(before, everyone), "ci95": interval_95(change)}
     return found
 
 
@@ -214,26 +215,9 @@ def _sides(model: StateModel, table: pd.DataFrame) -> np.ndarray:
     return np.hstack(two_sided((table[list(model.features)].to_numpy(dtype=np.float64) - model.center) / model.scale))
 
 
-def _logits(model: StateModel, table: pd.DataFrame) -> np.ndarray:
-    return np.asarray(model.contributions(table).sum(axis=2) + model.intercept)
-
-
 def _log_loss(logits: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return np.asarray(-log_softmax(logits, axis=1)[np.arange(len(codes)), codes])
 
 
-def _codes(table: pd.DataFrame) -> np.ndarray:
-    return table["truth"].map({state: k for k, state in enumerate(FIBRE_STATES)}).to_numpy(dtype=np.int64)
-
-
-def _by_state(table: pd.DataFrame) -> dict[str, int]:
-    return {state: int((table["truth"] == state).sum()) for state in FIBRE_STATES}
-
-
 def _share(hit: np.ndarray, chosen: np.ndarray) -> float:
     return float(hit[chosen].mean()) if chosen.any() else float("nan")
-
-
-def _ends(values: list[float]) -> list[float]:
-    low, high = np.nanquantile(values, (0.025, 0.975))
-    return [float(low), float(high)]

@@ -22,8 +22,8 @@ from sklearn.model_selection import GroupKFold
 from biopsy_analyzer.classify.features import FEATURES, NUCLEAR_FEATURES, state_features
 from biopsy_analyzer.classify.state_model import StateModel, save_state_model, two_sided
 from biopsy_analyzer.errors import UsageError
-from biopsy_analyzer.tables import FIBRE_STATES
-from biopsy_analyzer.training.calibration import P_COLUMNS, calibration, calibration_error
+from biopsy_analyzer.tables import FIBRE_STATES, STATE_PROBABILITIES
+from biopsy_analyzer.training.calibration import calibration, calibration_error
 
 STRENGTH = 1.0  # inverse of the L2 penalty, per standardised slope: scikit-learn's default
 FOLDS = 5
@@ -64,7 +64,7 @@ def fit_states(
         raise UsageError(f"{table['section'].nunique()} sections without any {missing} fibre; wanted two sections and every state")
     weight = _weights(table, real_share)
     unseen = _cross_validated(table, weight)
-    temperature = _temperature(unseen, _codes(table), weight)
+    temperature = _temperature(unseen, state_codes(table), weight)
     model = _calibrated(_fit(table, weight), temperature)
     card = {
         "name": "fibre states",
@@ -72,8 +72,8 @@ def fit_states(
         "kind": "additive multinomial logistic, two slopes a feature",
         "data": {
             "sections": int(table["section"].nunique()),
-            "drawn_fibres": _by_state(table[~table["real"]]),
-            "real_fibres": _by_state(table[table["real"]]),
+            "drawn_fibres": count_by_state(table[~table["real"]]),
+            "real_fibres": count_by_state(table[table["real"]]),
         },
         "real_share": real_share,
         "temperature": temperature,
@@ -96,7 +96,7 @@ def leave_one_image_out(table: pd.DataFrame, weight: np.ndarray, temperature: fl
     logits = np.zeros((len(table), len(FIBRE_STATES)))
     for image in images:
         out = (table["section"] == image).to_numpy()
-        logits[out] = _logits(_fit(table[~out], weight[~out]), table[out]) / temperature
+        logits[out] = _fit(table[~out], weight[~out]).logits(table[out]) / temperature
     by_image = {str(i): figures(table[table["section"] == i], logits[(table["section"] == i).to_numpy()]) for i in images}
     real = table["real"].to_numpy()
     return {"all": figures(table[real], logits[real]), **by_image} if images else {}
@@ -104,7 +104,7 @@ def leave_one_image_out(table: pd.DataFrame, weight: np.ndarray, temperature: fl
 
 def figures(table: pd.DataFrame, logits: np.ndarray) -> dict[str, Any]:
     """Accuracy, F1 by state and their mean over the states present, AUC of sick against normal, expected calibration error."""
-    truth, called = _codes(table), logits.argmax(axis=1)
+    truth, called = state_codes(table), logits.argmax(axis=1)
     hit = [int(((truth == k) & (called == k)).sum()) for k in range(len(FIBRE_STATES))]
     either = [int((truth == k).sum() + (called == k).sum()) for k in range(len(FIBRE_STATES))]
     f1 = {state: 2 * hit[k] / either[k] if either[k] else None for k, state in enumerate(FIBRE_STATES)}
@@ -124,14 +124,14 @@ def figures(table: pd.DataFrame, logits: np.ndarray) -> dict[str, Any]:
 
 def _calibrated_as(table: pd.DataFrame, logits: np.ndarray) -> dict[str, Any] | None:
     """Calibration of drawn and real fibres by their logits, intervals over sections; without the bins."""
-    probability = pd.DataFrame(softmax(logits, axis=1), columns=list(P_COLUMNS), index=table.index)
+    probability = pd.DataFrame(softmax(logits, axis=1), columns=list(STATE_PROBABILITIES), index=table.index)
     found = calibration(probability.assign(truth_class=table["truth"], image=table["section"]), by_image=True)
     return found and {name: {key: value for key, value in part.items() if key != "bins"} for name, part in found.items()}
 
 
 def _fit(table: pd.DataFrame, weight: np.ndarray) -> StateModel:
     features = table[list(FEATURES)].to_numpy(dtype=np.float64)
-    codes = _codes(table)
+    codes = state_codes(table)
     center = _center(features, codes)
     scale = _scale(features, center, codes)
     standardised = (features - center) / scale
@@ -170,12 +170,8 @@ def _cross_validated(table: pd.DataFrame, weight: np.ndarray) -> np.ndarray:
     logits = np.zeros((len(table), len(FIBRE_STATES)))
     folds = GroupKFold(min(FOLDS, table["section"].nunique()))
     for kept, left_out in folds.split(table, groups=table["section"]):
-        logits[left_out] = _logits(_fit(table.iloc[kept], weight[kept]), table.iloc[left_out])
+        logits[left_out] = _fit(table.iloc[kept], weight[kept]).logits(table.iloc[left_out])
     return logits
-
-
-def _logits(model: StateModel, table: pd.DataFrame) -> np.ndarray:
-    return np.asarray(model.contributions(table).sum(axis=2) + model.intercept)
 
 
 def _temperature(logits: np.ndarray, codes: np.ndarray, weight: np.ndarray) -> float:
@@ -200,9 +196,11 @@ def _weights(table: pd.DataFrame, real_share: float) -> np.ndarray:
     return np.where(real, real_share / real.mean(), (1 - real_share) / (1 - real.mean()))
 
 
-def _codes(table: pd.DataFrame) -> np.ndarray:
+def state_codes(table: pd.DataFrame) -> np.ndarray:
+    """The column `truth` as places in FIBRE_STATES, int64 (n,); every row must have one."""
     return table["truth"].map({state: k for k, state in enumerate(FIBRE_STATES)}).to_numpy(dtype=np.int64)
 
 
-def _by_state(table: pd.DataFrame) -> dict[str, int]:
+def count_by_state(table: pd.DataFrame) -> dict[str, int]:
+    """How many rows have each of FIBRE_STATES as `truth`."""
     return {state: int((table["truth"] == state).sum()) for state in FIBRE_STATES}

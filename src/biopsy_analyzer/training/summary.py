@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from biopsy_analyzer.tables import FIBRE_STATES, NUCLEUS_KINDS, NUCLEUS_TYPES
+from biopsy_analyzer.tables import FIBRE_STATES, NUCLEUS_KINDS, NUCLEUS_TYPES, STATE_PROBABILITIES
 from biopsy_analyzer.training.agreement import Figure, class_figures, confusion, internal_figures, segmentation_figures
-from biopsy_analyzer.training.calibration import P_COLUMNS, calibration
+from biopsy_analyzer.training.calibration import calibration
 from biopsy_analyzer.training.judge import Judged
 
 PARTS = ("fibres", "fibre_states", "calibration", "internal_nuclei", "nuclei", "nucleus_kinds", "nucleus_types", "marked_nuclei")
@@ -29,7 +29,7 @@ def summarise(judged: Sequence[Judged], *, by_image: bool) -> dict[str, Any]:
             # fibres cut by the edge are unassessable by convention
             whole = (fibres.truth_class.notna() & fibres.pred_class.notna() & ~fibres.cut).to_numpy()
             parts["fibre_states"] = _classes(fibres[whole], FIBRE_STATES, _of(fibre_image, whole), healthy="normal")
-            if P_COLUMNS[0] in fibres:
+            if STATE_PROBABILITIES[0] in fibres:
                 known = whole & (fibres.truth_id > 0) & (fibres.pred_id > 0) & ~fibres.void & fibres.truth_class.isin(FIBRE_STATES)
                 image = 0 if fibre_image is None else fibre_image
                 parts["calibration"] = calibration(fibres.assign(image=image)[known], by_image=by_image)

@@ -19,6 +19,7 @@ from biopsy_analyzer.tables import FIBRE_STATES, NUCLEUS_KINDS, NUCLEUS_TYPES
 from biopsy_analyzer.training.annotations import rasterise, read_annotations
 from biopsy_analyzer.training.draw import draw_section, render
 from biopsy_analyzer.training.draw.recipe import Difficulty
+from biopsy_analyzer.training.draw.write import write_png
 
 IMAGES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 LABELS = (".png", ".tif", ".tiff")
@@ -89,7 +90,7 @@ def draw_truth(
     own_seed = (FIRST_SEED[difficulty] if seed is None else seed) + number
     drawn = draw_section(own_seed, shape_px, difficulty)
     path = folder / f"{difficulty}_{own_seed}.png"
-    cv2.imwrite(str(path), cv2.cvtColor(render(drawn, own_seed, difficulty), cv2.COLOR_RGB2BGR))
+    write_png(path, render(drawn, own_seed, difficulty))
     return Truth(
         name=path.stem,
         image=path,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import ndimage
 
@@ -34,9 +36,30 @@ def choose_stages(rng: np.random.Generator, count: int, recipe: Recipe, area: np
     return stages
 
 
+class _Sarcoplasm(NamedTuple):
+    """By fibre label, float64 (n + 1,): OD of each stain, how mottled and grainy it is, and how much of it is broken away."""
+
+    eosin: np.ndarray
+    haematoxylin: np.ndarray
+    mottle: np.ndarray
+    grain: np.ndarray
+    bulk: np.ndarray
+
+
 def fill_fibres(canvas: Canvas, rng: np.random.Generator, recipe: Recipe, stages: np.ndarray) -> None:
     """Give every fibre its eosin and haematoxylin after its stage; `stages` as from `choose_stages`."""
-    count, shape = len(stages), canvas.fibres.shape
+    _stain(canvas, rng, _of_stages(rng, recipe, stages))
+    broken = np.isin(stages, [STAGES.index(stage) + 1 for stage in ("pale", "fragmented", "phagocytosed")])
+    _vacuoles(canvas, rng, broken, 0.35)
+    _cracks(canvas, rng, (stages == STAGES.index("hyaline") + 1) & (rng.random(len(stages)) < 0.4))
+    _membrane(canvas, rng)
+    codes = np.array([NORMAL, *(STATE_OF_STAGE[s] for s in STAGES)], np.uint8)
+    canvas.states = codes[stages]
+    canvas.states[0] = 0
+
+
+def _of_stages(rng: np.random.Generator, recipe: Recipe, stages: np.ndarray) -> _Sarcoplasm:
+    count = len(stages)
     eosin = recipe.eosin * rng.normal(1, rng.uniform(0.02, 0.1), count)
     haematoxylin = np.full(count, rng.uniform(0.0, 0.12)) + rng.normal(0, 0.008, count)
     mottle, grain, bulk = np.full(count, rng.uniform(0.01, 0.06)), np.full(count, rng.uniform(0.01, 0.09)), np.zeros(count)
@@ -71,25 +94,21 @@ def fill_fibres(canvas: Canvas, rng: np.random.Generator, recipe: Recipe, stages
     mottle[at("hyaline")] *= 0.3
     bulk[at("fragmented")] = rng.uniform(0.4, 1.1, at("fragmented").sum())
     bulk[at("phagocytosed")] = rng.uniform(0.0, 0.8, at("phagocytosed").sum())
+    return _Sarcoplasm(eosin, haematoxylin, mottle, grain, bulk)
 
-    fibres, inside = canvas.fibres, canvas.fibres > 0
+
+def _stain(canvas: Canvas, rng: np.random.Generator, of: _Sarcoplasm) -> None:
+    """Lay the stains into the fibres, with texture, denser or paler rims, and clear holes where they are broken."""
+    fibres, inside, shape = canvas.fibres, canvas.fibres > 0, canvas.fibres.shape
     clumps = fractal_noise(rng, shape, rng.uniform(10, 28))
-    texture = 1 + mottle[fibres] * clumps + grain[fibres] * smooth_noise(rng, shape, rng.uniform(1, 4))
+    texture = 1 + of.mottle[fibres] * clumps + of.grain[fibres] * smooth_noise(rng, shape, rng.uniform(1, 4))
     edge = 1 + rng.normal(0.03, 0.12) * np.exp(-np.maximum(canvas.depth, 0) / rng.uniform(1.5, 9))
-    amount = np.maximum(eosin[fibres] * texture * edge * (1 + 0.04 * smooth_noise(rng, shape, 120)), 0)
-    broken = (bulk[fibres] > 0) & (fractal_noise(rng, shape, rng.uniform(9, 26), 2) > 1.35 - 1.25 * bulk[fibres])
+    amount = np.maximum(of.eosin[fibres] * texture * edge * (1 + 0.04 * smooth_noise(rng, shape, 120)), 0)
+    broken = (of.bulk[fibres] > 0) & (fractal_noise(rng, shape, rng.uniform(9, 26), 2) > 1.35 - 1.25 * of.bulk[fibres])
     amount = np.where(broken, amount * rng.uniform(0.02, 0.45), amount)
     canvas.eosin[inside] = amount[inside]
-    blue = np.maximum(haematoxylin[fibres] * (1 + 1.5 * (texture - 1)), 0)
+    blue = np.maximum(of.haematoxylin[fibres] * (1 + 1.5 * (texture - 1)), 0)
     canvas.haematoxylin[inside] = np.where(broken, 0.4 * blue, blue)[inside]
-    _vacuoles(
-        canvas, rng, np.isin(stages, [STAGES.index("pale") + 1, STAGES.index("fragmented") + 1, STAGES.index("phagocytosed") + 1]), 0.35
-    )
-    _cracks(canvas, rng, at("hyaline") & (rng.random(count) < 0.4))
-    _membrane(canvas, rng)
-    codes = np.array([NORMAL, *(STATE_OF_STAGE[s] for s in STAGES)], np.uint8)
-    canvas.states = codes[stages]
-    canvas.states[0] = 0
 
 
 def _vacuoles(canvas: Canvas, rng: np.random.Generator, chosen: np.ndarray, share: float) -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import tifffile
 
-from biopsy_analyzer.errors import UsageError
+from biopsy_analyzer.errors import OutputError, UsageError
+from biopsy_analyzer.report.atomic import write_bytes
 from biopsy_analyzer.tables import FIBRE_STATES, NUCLEUS_KINDS
 from biopsy_analyzer.training.draw.optics import render
 from biopsy_analyzer.training.draw.recipe import DIFFICULTIES, DISEASES, Difficulty
 from biopsy_analyzer.training.draw.section import Drawn, draw_section
+
+MOST_LABELS = np.iinfo(np.uint16).max
 
 
 def write_sections(
@@ -22,7 +27,8 @@ def write_sections(
     """Draw `count` square sections of seeds `seed`, `seed` + 1, ... of `size_px` (0.5 um/px) into `out`; the slides' paths.
 
     Beside each `<name>.tif` (tiled JPEG pyramid that states its pixel size) lie `<name>_fibres.png`, `<name>_nuclei.png`
-    (uint16 labels) and `<name>.json` (um_per_px, states and kinds by label). UsageError for an unknown difficulty or disease.
+    (uint16 labels) and `<name>.json` (um_per_px, states and kinds by label). Each file is whole or not there. UsageError for an unknown
+    difficulty or disease, or a section with more nuclei than uint16 can number; OutputError where `out` can't be written.
     """
     for name, value, known in (("difficulty", difficulty, DIFFICULTIES), ("disease", disease, (None, *DISEASES))):
         if value not in known:
@@ -35,14 +41,24 @@ def _write(out: Path, seed: int, difficulty: Difficulty, disease: str | None, si
     drawn = draw_section(seed, (size_px, size_px), difficulty, disease)
     name = "_".join(["drawn", difficulty, *([disease] if disease else []), str(seed)])
     path = out / f"{name}.tif"
+    if len(drawn.nucleus_kind) - 1 > MOST_LABELS:
+        raise UsageError(f"{len(drawn.nucleus_kind) - 1} nuclei on {size_px} px; a label image numbers {MOST_LABELS}. Give a smaller size")
     write_pyramid(path, render(drawn, seed, difficulty), drawn.um_per_px)
-    cv2.imwrite(str(out / f"{name}_fibres.png"), drawn.fibres.astype(np.uint16))
-    cv2.imwrite(str(out / f"{name}_nuclei.png"), drawn.nuclei.astype(np.uint16))
-    (out / f"{name}.json").write_text(json.dumps(_facts(drawn, seed, difficulty, disease), indent=1) + "\n", encoding="utf-8")
+    for part, labels in (("fibres", drawn.fibres), ("nuclei", drawn.nuclei)):
+        write_png(out / f"{name}_{part}.png", labels.astype(np.uint16))
+    write_bytes(out / f"{name}.json", (json.dumps(_facts(drawn, seed, difficulty, disease), indent=1) + "\n").encode())
     return path
 
 
-def _facts(drawn: Drawn, seed: int, difficulty: Difficulty, disease: str | None) -> dict:
+def write_png(path: Path, pixels: np.ndarray) -> None:
+    """Write RGB uint8 (H, W, 3), or labels uint8 or uint16 (H, W), as PNG, whole or not at all; OutputError where that fails."""
+    written, content = cv2.imencode(".png", pixels[..., ::-1] if pixels.ndim == 3 else pixels)
+    if not written:
+        raise OutputError(f"{path}: a picture of {pixels.shape} can't be encoded as PNG. Give a smaller size")
+    write_bytes(path, content.tobytes())
+
+
+def _facts(drawn: Drawn, seed: int, difficulty: Difficulty, disease: str | None) -> dict[str, Any]:
     def named(codes: np.ndarray, names: tuple[str, ...]) -> dict[str, str]:
         return {str(label): names[code - 1] for label, code in enumerate(codes.tolist()) if 1 <= code <= len(names)}
 
@@ -58,12 +74,16 @@ def _facts(drawn: Drawn, seed: int, difficulty: Difficulty, disease: str | None)
 
 
 def write_pyramid(path: Path, rgb: np.ndarray, um_per_px: float) -> None:
-    """Write RGB uint8 (H, W, 3) as a tiled JPEG TIFF with SubIFD levels down to 512 px, its pixel size in the resolution tags."""
+    """Write RGB uint8 (H, W, 3) as a tiled JPEG TIFF with SubIFD levels down to 512 px, its pixel size in the resolution tags.
+
+    Whole or not at all; OutputError where it can't be written.
+    """
     levels = [rgb]
     while max(levels[-1].shape[:2]) > 512:
         height, width = levels[-1].shape[:2]
         levels.append(cv2.resize(levels[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA))
-    with tifffile.TiffWriter(path) as tiff:
+    content = io.BytesIO()
+    with tifffile.TiffWriter(content) as tiff:
         for k, level in enumerate(levels):
             tiff.write(
                 level,
@@ -77,3 +97,4 @@ def write_pyramid(path: Path, rgb: np.ndarray, um_per_px: float) -> None:
                 subfiletype=1 if k else 0,
                 metadata=None,
             )
+    write_bytes(path, content.getvalue())
