@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from biopsy_analyzer.classify.state_model import StateModel
 from biopsy_analyzer.models import Models
-from biopsy_analyzer.segment.network import CHANNELS
+from biopsy_analyzer.segment.model_folder import CHANNELS
 
 HAEMATOXYLIN, EOSIN = np.array([0.65, 0.70, 0.29]), np.array([0.07, 0.99, 0.11])
 UM_PER_PX = 0.5

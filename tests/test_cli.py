@@ -13,7 +13,8 @@ import torch
 import biopsy_analyzer
 from biopsy_analyzer.classify.state_model import save_state_model
 from biopsy_analyzer.errors import ModelError, OutputError, SlideError, UsageError
-from biopsy_analyzer.segment.network import CHANNELS, UNet
+from biopsy_analyzer.segment.model_folder import CHANNELS
+from biopsy_analyzer.segment.network import UNet
 from biopsy_analyzer.terminal import LOG, errors_in_one_line, write_error
 from biopsy_analyzer.training.export import write_model
 from sections import GLASS, Plan, colour_models, paint, save

@@ -14,7 +14,7 @@ import pytest
 
 import biopsy_analyzer
 from biopsy_analyzer import doctor
-from biopsy_analyzer.segment.network import default_folder
+from biopsy_analyzer.segment.model_folder import default_folder
 
 GOLDEN = sorted(doctor.GOLDEN.iterdir())
 

@@ -9,7 +9,7 @@ import pytest
 from biopsy_analyzer.models import load_models
 from biopsy_analyzer.pipeline import analyze_slide
 from biopsy_analyzer.report.result import Result
-from biopsy_analyzer.segment.network import choose_precision
+from biopsy_analyzer.segment.precision import choose_precision
 from biopsy_analyzer.slide import open_slide
 from biopsy_analyzer.training.draw import draw_section, render
 

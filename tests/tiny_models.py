@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 
 from biopsy_analyzer.classify.state_model import save_state_model
-from biopsy_analyzer.segment.network import CHANNELS, UNet
+from biopsy_analyzer.segment.model_folder import CHANNELS
+from biopsy_analyzer.segment.network import UNet
 from biopsy_analyzer.training.export import write_model
 from sections import colour_models
 

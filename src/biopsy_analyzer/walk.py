@@ -21,6 +21,7 @@ from biopsy_analyzer.measure.nuclei_in_fibres import nuclear_mask
 from biopsy_analyzer.objects import Found, ToLabels, find_objects
 from biopsy_analyzer.segment.fibres import fibre_labels
 from biopsy_analyzer.segment.front import Front, View
+from biopsy_analyzer.segment.memory import give_back_freed_memory
 from biopsy_analyzer.segment.nuclei import nucleus_labels
 from biopsy_analyzer.settings import SegmentSettings
 from biopsy_analyzer.slide import Slide
@@ -104,7 +105,7 @@ def cut_notes(fibres: Objects, nuclei: Objects, settings: SegmentSettings) -> li
 
 def _walk(slide: Slide, kinds: list[_Kind], blocks: list[tuple[int, int]], step: Progress) -> None:
     """Read, run the networks and label, each in threads of its own; at most two blocks for each labelling thread are held."""
-    from biopsy_analyzer.segment.network import a_core_for_others, give_back_freed_memory  # torch: loaded with the networks, not before
+    from biopsy_analyzer.segment.network import a_core_for_others  # torch: loaded with the networks, not before
 
     fronts = [kind.front for kind in kinds]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

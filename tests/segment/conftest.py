@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from biopsy_analyzer.segment.network import CHANNELS, UNet
+from biopsy_analyzer.segment.model_folder import CHANNELS
+from biopsy_analyzer.segment.network import UNet
 from biopsy_analyzer.training.export import write_model
 
 WIDTHS, BOTTOM = (8, 12, 16), 1

@@ -11,7 +11,10 @@ import pytest
 import torch
 
 from biopsy_analyzer.errors import ModelError, SlideError
-from biopsy_analyzer.segment.network import UNet, choose_precision, default_folder, halo_px, load_network, load_networks, receptive_radius
+from biopsy_analyzer.segment.halo import halo_px, receptive_radius
+from biopsy_analyzer.segment.model_folder import default_folder
+from biopsy_analyzer.segment.network import UNet, load_network, load_networks
+from biopsy_analyzer.segment.precision import choose_precision
 from biopsy_analyzer.tables import FIBRE_STATES, NUCLEUS_KINDS
 
 

@@ -1,10 +1,7 @@
-"""The networks: a small U-Net, its model folder, and nothing of slides or tiles. The only module outside training that imports torch."""
+"""The networks: a small U-Net, loaded and run, and nothing of slides or tiles. The only module outside training that imports torch."""
 
 from __future__ import annotations
 
-import ctypes
-import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,23 +15,9 @@ from safetensors.torch import load as parse_weights
 from torch import nn
 
 from biopsy_analyzer.errors import ModelError, SlideError
-from biopsy_analyzer.segment.model_folder import default_folder
-from biopsy_analyzer.tables import FIBRE_STATES, NUCLEUS_KINDS
-
-PRECISIONS = ("auto", "float32", "bfloat16")
-
-CHANNELS = {"fibres": ("fibre", "depth", *FIBRE_STATES), "nuclei": ("nucleus", "depth", *NUCLEUS_KINDS)}
-"""What each kind of network puts out: two sigmoid maps (foreground, depth) and one softmax over the rest."""
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of malloc.h
-
-_CARD_KEYS: dict[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("name", "version", "kind", "sha256"), str),
-    **dict.fromkeys(("halo_px", "stride"), int),
-    "um_per_px": (int, float),
-    "architecture": dict,
-    "channels": list,
-}
+from biopsy_analyzer.segment.memory import keep_freed_memory
+from biopsy_analyzer.segment.model_folder import CHANNELS, check_card, default_folder, read_card, read_weights
+from biopsy_analyzer.segment.precision import choose_precision
 
 
 class Block(nn.Sequential):
@@ -99,28 +82,6 @@ def _shed(x: torch.Tensor, unwanted: int, needed: int) -> tuple[torch.Tensor, in
     """`x` (B, C, H, W), of which `unwanted` px at each side are halo, with at most `needed` of them; and how many it has now."""
     shed = max(0, unwanted - needed)
     return (x[..., shed:-shed, shed:-shed] if shed else x), unwanted - shed
-
-
-def receptive_radius(widths: tuple[int, ...], bottom: int) -> int:
-    """Pixels to each side of an output pixel that can change it, the largest over all phases (exact, by intervals)."""
-    levels, stride = len(widths), 2 ** len(widths)
-    radius = 0
-    for phase in range(stride):
-        low, high = phase // 2 - 1, phase // 2 + 1  # pixel shuffle, then the head's convolution
-        for _ in range(levels - 1):  # `up` at this level, then nearest neighbour from the next coarser one
-            low, high = (low - 1) // 2, (high + 1) // 2
-        low, high = low - bottom, high + bottom
-        for level in range(levels):  # stride-2 convolution, then the plain one of the next finer level
-            plain = 0 if level == levels - 1 else 1
-            low, high = 2 * low - 1 - plain, 2 * high + 1 + plain
-        radius = max(radius, phase - low, high - phase)
-    return radius
-
-
-def halo_px(widths: tuple[int, ...], bottom: int) -> int:
-    """The receptive radius rounded up to a multiple of the stride, so that halos keep the phases."""
-    stride = 2 ** len(widths)
-    return -(-receptive_radius(widths, bottom) // stride) * stride
 
 
 @dataclass
@@ -206,7 +167,7 @@ class Network:
 
 
 def _ran_out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch got no memory: on CUDA its error has a class of its own, the CPU's (torch 2.6 to 2.13, and oneDNN's) only these words."""
+    """Whether torch got no memory: on CUDA its error has a class of its own, on a CPU (torch 2.6 to 2.13, oneDNN) only these words."""
     said = str(error)
     return isinstance(error, torch.cuda.OutOfMemoryError) or "can't allocate memory" in said or "could not create a primitive" in said
 
@@ -229,9 +190,9 @@ def load_network(folder: Path, device: str = "auto", precision: str = "auto") ->
     folder = Path(folder)
     device = choose_device(device)
     precision = choose_precision(device, precision)
-    _keep_freed_memory()
-    card = _read_card(folder)
-    module = _build(folder, card, _read_weights(folder, card["sha256"]))
+    keep_freed_memory()
+    card = read_card(folder)
+    module = _build(folder, card)
     return Network(
         name=card["name"],
         version=card["version"],
@@ -266,18 +227,6 @@ def choose_device(wanted: str) -> str:
     return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
 
 
-def choose_precision(device: str, wanted: str = "auto") -> str:
-    """The numbers that convolutions compute in: on CUDA float16, on CPUs that multiply bfloat16 (AVX-512 BF16, AMX) bfloat16, else float32.
-
-    docs/speed.md shows that scores do not depend on it. wanted: "auto", or "float32" or "bfloat16" for a CPU; ModelError for another word.
-    """
-    if wanted not in PRECISIONS:
-        raise ModelError(f"precision {wanted!r} is not known; choose {', '.join(PRECISIONS)}")
-    if wanted != "auto":
-        return wanted
-    return "float16" if device == "cuda" else "bfloat16" if _cpu_multiplies_bfloat16() else "float32"
-
-
 @contextmanager
 def a_core_for_others() -> Iterator[None]:
     """While it lasts torch leaves one core free, for reading and labelling beside it: threads that wait for a shared core waste both."""
@@ -289,81 +238,16 @@ def a_core_for_others() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _cpu_multiplies_bfloat16() -> bool:
+def _build(folder: Path, card: dict) -> UNet:
+    content = read_weights(folder, card["sha256"])
     try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False  # not Linux: unknown, and without such instructions bfloat16 is slower
-    return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
-def _keep_freed_memory() -> None:
-    """Let glibc keep freed memory for the next tile: fetching it from the kernel anew for each layer made large tiles 1.5 times slower."""
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return  # not glibc
-    mallopt(_M_MMAP_THRESHOLD, 2**26)  # the windows of whole blocks, larger, go back to the kernel
-    mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-    mallopt(_M_ARENA_MAX, 2)  # each thread would keep its own otherwise: 0.2 GB more
-
-
-def give_back_freed_memory() -> None:
-    """What `_keep_freed_memory` kept goes back to the kernel: after the last tile of a large section, before its files are made."""
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except (AttributeError, OSError, TypeError):
-        return  # not glibc
-
-
-def _read_card(folder: Path) -> dict:
-    path = folder / "card.json"
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: no readable model card ({error}); name a folder with weights.safetensors and card.json") from error
-    missing = [key for key in _CARD_KEYS if not isinstance(card, dict) or key not in card]
-    if missing:
-        raise ModelError(f"{path}: the model card lacks {', '.join(missing)}")
-    wrong = [key for key, kind in _CARD_KEYS.items() if not isinstance(card[key], kind) or isinstance(card[key], bool)]
-    if wrong:
-        raise ModelError(f"{path}: fits neither its weights nor this version ({', '.join(wrong)}: wrong type)")
-    return card
-
-
-def _read_weights(folder: Path, sha256: str) -> dict[str, torch.Tensor]:
-    path = folder / "weights.safetensors"
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: weights can't be read ({error})") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise ModelError(f"{path}: SHA-256 is {found}, card.json wants {sha256}; fetch the model folder again")
-    try:
-        return parse_weights(content)
+        weights = parse_weights(content)
     except SafetensorError as error:
-        raise ModelError(f"{path}: not a safetensors file ({error})") from error
-
-
-def _build(folder: Path, card: dict, weights: dict[str, torch.Tensor]) -> UNet:
+        raise ModelError(f"{folder / 'weights.safetensors'}: not a safetensors file ({error})") from error
     try:
         module = UNet(tuple(card["architecture"]["widths"]), card["architecture"]["bottom"], len(card["channels"]), folded=True)
         module.load_state_dict(weights, strict=True)
-        _check(card, module)
+        check_card(card, module.widths, module.bottom)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{folder}: card.json fits neither its weights nor this version ({' '.join(str(error).split())[:200]})") from error
     return module.eval()
-
-
-def _check(card: dict, module: UNet) -> None:
-    """ValueError where the card states what its network can't hold."""
-    if tuple(card["channels"]) != CHANNELS.get(card["kind"]):
-        raise ValueError(f"channels {card['channels']} are not those of kind {card['kind']!r}")
-    needed = halo_px(module.widths, module.bottom)
-    if card["stride"] != module.stride or card["halo_px"] < needed or card["halo_px"] % module.stride:
-        raise ValueError(
-            f"stride {card['stride']}, halo {card['halo_px']} px; needed {module.stride} and a multiple of it from {needed} px"
-        )
-    if not 0.05 < float(card["um_per_px"]) < 10:
-        raise ValueError(f"um_per_px {card['um_per_px']} is no microscope's")
