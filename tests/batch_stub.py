@@ -10,6 +10,7 @@ from typing import Any
 from biopsy_analyzer.batch.job import Job, Options, Outcome, stamp_of
 from biopsy_analyzer.batch.run import files_of
 
+AREA_MM2 = 0.1
 AXES = ("necrosis", "regeneration", "inflammation", "balance")
 
 
@@ -22,7 +23,7 @@ def small_document(job: Job) -> dict[str, Any]:
     return {
         "status": "refused" if "blank" in content else "ok",
         "slide": {"id": job.id, "sha256": content, "um_per_px": 0.5},
-        "quality": {"tissue_area_mm2": 0.1, "flags": [{"code": "small-tissue"}]},
+        "quality": {"tissue_area_mm2": AREA_MM2, "flags": [{"code": "small-tissue"}]},
         "fibres": {**fibres, "min_feret_um": {"median": 40.25}},
         "inflammation": {"macrophages_per_mm2": None, "lymphocytes_per_mm2": 2.5},
         "clusters": {kind: {"count": 0} for kind in ("macrophage", "lymphocytic", "mixed")},

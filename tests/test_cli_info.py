@@ -68,6 +68,16 @@ def test_what_is_wrong_is_named_and_the_rest_still_shown(folder: Path) -> None:
     assert "HTML" in errors[1]
 
 
+def test_glass_is_what_analyze_would_refuse(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "glass.png"), np.full((300, 300, 3), 243, np.uint8))
+    done = info(tmp_path, "glass.png", "--mpp", "0.5")
+    assert done.returncode == 3
+    assert done.stderr == (
+        "ERROR glass.png: No tissue was found, or its stain is too faint to be told from glass. Give a section with tissue on it.\n"
+    )
+    assert "tissue       about 0 mm2" in done.stdout
+
+
 def test_a_given_pixel_size_answers_the_question(folder: Path) -> None:
     done = info(folder, "plain.png", "--mpp", "0.25", "--json")
     assert (done.returncode, done.stderr) == (0, "")

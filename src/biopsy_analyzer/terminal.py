@@ -65,6 +65,12 @@ def write_error(subject: str, message: str) -> None:
     sys.stderr.write(f"ERROR {for_terminal(subject)}: {for_terminal(what)}{end}\n")
 
 
+def write_note(subject: str, text: str) -> None:
+    """Write `NOTE subject: text.` to standard error, as one line: what a user should know, and no error."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"NOTE {for_terminal(subject)}: {for_terminal(text)}.\n")
+
+
 def log_traceback(folder: Path) -> Path:
     """Append the current traceback to the log in `folder`, or in the system's temporary folder where that fails; gives its path."""
     import traceback

@@ -138,6 +138,27 @@ def test_links_in_circles_and_out_of_the_folder() -> None:
     assert ids("in") == {"in/a.svs": "a", "in/linked.svs": "linked", "in/self.svs": "self"}
 
 
+def test_linked_folders_are_told_of_unless_they_lead_to_what_is_searched() -> None:
+    touch("in/a.svs", "in/deep/b.svs", "elsewhere/c.svs", "third/d.svs")
+    for place, name in (("../elsewhere", "out"), ("deep", "again"), (".", "circle"), ("../elsewhere", "same"), ("../third", ".hidden")):
+        os.symlink(place, f"in/{name}")
+    told: list[str] = []
+    collect_jobs(["in"], None, None, told.append)
+    assert told == ["1 linked folder (in/out) is not searched. Name them as inputs if slides lie there"]
+    jobs = collect_jobs(["in", "in/out"], None, None, told.append)
+    assert [str(job.path) for job in jobs] == ["in/a.svs", "in/deep/b.svs", "in/out/c.svs"]
+    assert len(told) == 1  # now it is
+    (Path("in") / "more").mkdir()
+    for number in range(7):
+        touch(f"far/{number}/e.svs")
+        os.symlink(f"../../far/{number}", f"in/more/{number}")
+    collect_jobs(["in", "elsewhere"], None, None, told.append)
+    named = ", ".join(f"in/more/{number}" for number in range(5))
+    assert told[1:] == [f"7 linked folders ({named}, ...) are not searched. Name them as inputs if slides lie there"]
+    with pytest.raises(UsageError, match=r"in/more: no slides in this folder; 7 linked folders \(.*\) are not searched: name them"):
+        ids("in/more")
+
+
 def test_a_manifest_says_case_pixel_size_and_sum() -> None:
     touch("slides/a.svs", "slides/b.svs")
     sha256 = "AB" * 32

@@ -1,5 +1,6 @@
 """The bookkeeping of a batch: what is kept, what is done again, what is listed; the analysis itself is a stand-in here."""
 
+import csv
 import json
 import os
 import signal
@@ -50,6 +51,20 @@ def test_every_slide_is_in_the_tables_in_the_order_given(jobs: list[Job], stub: 
     assert set(summary["intended_use"]) == {"research_use_only"}
     feed = [json.loads(line) for line in (tmp_path / "out" / "feed.jsonl").read_text().splitlines()]
     assert feed == [json.loads((tmp_path / "out" / name / "scores.json").read_text()) for name in "abcd"]
+
+
+def test_the_summary_has_six_digits_and_what_is_resumed_the_same(
+    jobs: list[Job], stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal keeps every digit, as those of earlier versions do."""
+    monkeypatch.setattr("batch_stub.AREA_MM2", 2 / 3)
+    run(jobs[:2], tmp_path / "out", stub)
+    run(jobs, tmp_path / "out", stub)
+    run(jobs, tmp_path / "undisturbed", Stub())
+    assert tables(tmp_path / "out") == tables(tmp_path / "undisturbed")
+    with (tmp_path / "out" / "summary.csv").open() as file:
+        assert {row["tissue_area_mm2"] for row in csv.DictReader(file)} == {"0.666667"}
+    assert b"0.6666666666666666" in (tmp_path / "out" / ".biopsy-analyzer" / "journal.jsonl").read_bytes()
 
 
 def test_a_slide_without_an_answer_is_not_lost_in_silence(jobs: list[Job], stub: Stub, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from biopsy_analyzer.errors import MissingPixelSize, UsageError
 from biopsy_analyzer.slide import open_slide
-from biopsy_analyzer.slide.pixel_size import Stated, choose, from_aperio, from_ome, from_resolution
+from biopsy_analyzer.slide.pixel_size import Stated, choose, doubts, from_aperio, from_ome, from_resolution, magnification_of_aperio
 
 
 def test_a_given_size_wins() -> None:
@@ -103,3 +103,55 @@ def test_the_patients_name_is_in_no_message(tmp_path: Path) -> None:
     with pytest.raises(MissingPixelSize) as error:
         open_slide(path)
     assert "CANARY" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("|AppMag = 20|MPP = 0.5", 20), ("AppMag=40", 40), ("AppMag = 0|", None), ("AppMag = much", None), ("", None)]
+)
+def test_the_magnification_of_aperio(text: str, value: float | None) -> None:
+    assert magnification_of_aperio(text) == value
+
+
+@pytest.mark.fault(9)
+@pytest.mark.parametrize(
+    ("um_per_px", "source", "stated", "magnification", "words"),
+    [
+        (
+            0.25,
+            "given",
+            [Stated(0.5, 0.5, "Aperio MPP")],
+            20,
+            ["the file states 0.5 um/px (Aperio MPP)", "magnification of 20, usual for 0.5"],
+        ),
+        (0.504, "given", [Stated(0.5, 0.5, "Aperio MPP")], 20, []),
+        (0.5, "file: Aperio MPP", [Stated(0.5, 0.5, "Aperio MPP")], 40, ["magnification of 40, usual for 0.25 um/px"]),
+        (0.2639, "file: Aperio MPP", [Stated(0.2639, 0.2639, "Aperio MPP")], 40, []),  # a GT450's
+        (
+            0.5,
+            "file: OME",
+            [Stated(0.5, 0.5, "OME"), Stated(1.0, 1.0, "TIFF resolution")],
+            None,
+            ["the file states 1 um/px (TIFF resolution)"],
+        ),
+        (0.5, "file: OME", [Stated(0.5, 0.5, "OME"), Stated(352.8, 352.8, "TIFF resolution")], None, []),  # 72 dpi: nobody's
+        (0.5, "given", [], None, []),
+    ],
+)
+def test_what_speaks_against_a_pixel_size(
+    um_per_px: float, source: str, stated: list[Stated], magnification: float | None, words: list[str]
+) -> None:
+    found = doubts(um_per_px, source, stated, magnification)
+    assert len(found) == len(words)
+    assert all(word in text and f"used is {um_per_px:.4g} um/px ({source})" in text for word, text in zip(words, found, strict=True))
+
+
+@pytest.mark.fault(9)
+def test_a_slide_notes_what_its_file_states_against_the_size_that_is_used(tmp_path: Path) -> None:
+    image = np.full((300, 300, 3), 200, np.uint8)
+    path = tmp_path / "a.svs"
+    tifffile.imwrite(
+        path, image, tile=(128, 128), photometric="rgb", description="Aperio Image\r\n|AppMag = 20|MPP = 0.5000", metadata=None
+    )
+    for given, notes in ((None, 0), (0.5, 0), (1.0, 2)):
+        with open_slide(path, um_per_px=given) as slide:
+            assert len(slide.notes) == notes

@@ -16,8 +16,10 @@ _OF_A_RESULT = frozenset(["overlay.png", "annotations.dcm"])
 """What stands in a result folder, beside its tables, under an ending that a slide may have as well."""
 
 
-def find_slides(folder: Path) -> list[Path]:
+def find_slides(folder: Path, links: list[Path] | None = None) -> list[Path]:
     """Slides anywhere below `folder`, by path; hidden files and folders, and linked folders, are left out (a link could lead in circles).
+
+    The linked folders are appended to `links`, so that somebody can be told.
 
     A MIRAX slide is its .mrxs, a VMS slide its .vms, a DICOM series its folder or, where the folder holds others too, its first instance.
     Pictures of results that lie below as well (OUT may be in the folder of the slides) are no slides.
@@ -27,6 +29,8 @@ def find_slides(folder: Path) -> list[Path]:
     found: list[Path] = []
     for place, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if links is not None:
+            links += [Path(place, name) for name in folders if os.path.islink(os.path.join(place, name))]
         ours = _OF_A_RESULT if "fibres.parquet" in files else frozenset()
         names = sorted(set(files) - ours)
         seen = [Path(place, name) for name in names if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES]

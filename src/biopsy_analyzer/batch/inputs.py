@@ -6,7 +6,7 @@ import glob
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,20 +17,27 @@ from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.slide.identity import safe_id
 from biopsy_analyzer.slide.pixel_size import choose
 
+MOST_NAMED = 5
+"""Linked folders in one line."""
 
-def collect_jobs(inputs: Sequence[str], manifest: Path | None, um_per_px: float | None) -> list[Job]:
+
+def collect_jobs(
+    inputs: Sequence[str], manifest: Path | None, um_per_px: float | None, tell: Callable[[str], None] = lambda text: None
+) -> list[Job]:
     """Jobs in the order given (a folder's or glob's slides by name), each file once, ids unique.
 
     inputs     slide files, folders (searched through, hidden files and linked folders left out), or globs (`**` for any depth)
     manifest   CSV, see `read_manifest`
     um_per_px  for slides to which the manifest gives none
+    tell       hears which linked folders were not searched, where they lead elsewhere than into what was
     A file that is an input and stands in the manifest is what the manifest says of it.
     UsageError for an input that is not there, a pattern or folder without slides, a manifest that can't be read or contradicts itself,
     or none at all.
     """
     if um_per_px is not None:
         choose("--mpp", [], um_per_px)
-    jobs = [Job(path, "", um_per_px=um_per_px) for text in inputs for path in _slides_of(text)]
+    links: list[Path] = []
+    jobs = [Job(path, "", um_per_px=um_per_px) for text in inputs for path in _slides_of(text, links)]
     listed: dict[str, Job] = {}
     if manifest is not None:
         for job in read_manifest(manifest):
@@ -40,6 +47,8 @@ def collect_jobs(inputs: Sequence[str], manifest: Path | None, um_per_px: float 
         jobs += [job if job.um_per_px else replace(job, um_per_px=um_per_px) for job in listed.values()]
     if not jobs:
         raise UsageError("no slides were given. Name slide files, folders or globs, or a --manifest")
+    if elsewhere := _elsewhere(links, inputs):
+        tell(f"{_counted(elsewhere)} not searched. Name them as inputs if slides lie there")
     unique: dict[str, Job] = {}
     for job in jobs:
         place = os.path.abspath(job.path)
@@ -48,23 +57,37 @@ def collect_jobs(inputs: Sequence[str], manifest: Path | None, um_per_px: float 
     return _with_ids(list(unique.values()))
 
 
-def _slides_of(text: str) -> list[Path]:
+def _slides_of(text: str, links: list[Path]) -> list[Path]:
     path = Path(text)
     if path.is_dir():
-        found = find_slides(path)
+        found = find_slides(path, met := list[Path]())
+        links += met
         if not found:
-            raise UsageError(f"{text}: no slides in this folder. Name a folder with slides in a format that is read")
+            besides = f"; {_counted(met)} not searched: name them themselves" if met else ""
+            raise UsageError(f"{text}: no slides in this folder{besides}. Name a folder with slides in a format that is read")
         return sorted(found)
     if os.path.lexists(path):
         return [path]
-    matches = [path for match in glob.glob(text, recursive=True) for path in _matched(Path(match))]
+    matches = [path for match in glob.glob(text, recursive=True) for path in _matched(Path(match), links)]
     if not matches:
         raise UsageError(f"{text}: no such file or folder, and as a pattern it matches nothing. Check the path")
     return sorted(matches)
 
 
-def _matched(path: Path) -> list[Path]:
-    return find_slides(path) if path.is_dir() else [path]
+def _matched(path: Path, links: list[Path]) -> list[Path]:
+    return find_slides(path, links) if path.is_dir() else [path]
+
+
+def _elsewhere(links: Sequence[Path], inputs: Sequence[str]) -> list[Path]:
+    """Links that lead into none of the inputs, each place once."""
+    searched = [os.path.join(os.path.realpath(text), "") for text in inputs]
+    places = {os.path.join(os.path.realpath(link), ""): link for link in reversed(links)}
+    return sorted(link for place, link in places.items() if not place.startswith(tuple(searched)))
+
+
+def _counted(links: Sequence[Path]) -> str:
+    shown = ", ".join(str(link) for link in links[:MOST_NAMED]) + (", ..." if len(links) > MOST_NAMED else "")
+    return f"1 linked folder ({shown}) is" if len(links) == 1 else f"{len(links)} linked folders ({shown}) are"
 
 
 def _with_ids(jobs: list[Job]) -> list[Job]:

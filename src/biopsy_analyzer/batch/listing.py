@@ -56,7 +56,7 @@ def row_of(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_summary(out: Path, jobs: Sequence[Job], outcomes: dict[str, Outcome], rows: dict[str, dict[str, Any]]) -> None:
-    """summary.csv: a line for each slide that has ended, in the order of the jobs; no cell can act as a formula."""
+    """summary.csv: a line for each slide that has ended, in the order of the jobs; six digits, and no cell can act as a formula."""
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -64,8 +64,15 @@ def write_summary(out: Path, jobs: Sequence[Job], outcomes: dict[str, Outcome], 
         if outcome := outcomes.get(job.id):
             told = {"slide_id": job.id, "file": str(job.path), "case_id": job.case_id, "status": outcome.ending, "error": outcome.error}
             row = {**told, **rows.get(job.id, {}), "intended_use": "research_use_only"}
-            writer.writerow({name: for_cell(value) if isinstance(value, str) else value for name, value in row.items()})
+            writer.writerow({name: _cell(value) for name, value in row.items()})
     write_bytes(out / SUMMARY, text.getvalue().encode("utf-8"))
+
+
+def _cell(value: Any) -> Any:
+    """For people; the journal and the feed keep every digit."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    return for_cell(value) if isinstance(value, str) else value
 
 
 def write_failures(out: Path, jobs: Sequence[Job], outcomes: dict[str, Outcome]) -> None:

@@ -17,7 +17,9 @@ from biopsy_analyzer.terminal import errors_in_one_line, progress_bar, write_out
 def analyze(
     section: Annotated[Path, typer.Argument(metavar="SECTION", help="A slide: SVS, TIFF, DICOM, PNG, JPEG and more, see info.")],
     mpp: Mpp = None,
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="Results go into OUT/<slide id>/.")] = Path("out"),
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="The result's parent: it goes into OUT/<slide id>/.")] = Path(
+        "out"
+    ),
     device: DeviceOption = Device.auto,
     models: ModelsOption = None,
     settings: SettingsOption = None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from biopsy_analyzer.cli.options import Device, DeviceOption, Fhir, Json, ModelsOption, Mpp, SettingsOption, chosen_settings, need
-from biopsy_analyzer.terminal import BatchBar, errors_in_one_line, write_error, write_out
+from biopsy_analyzer.terminal import BatchBar, errors_in_one_line, write_error, write_note, write_out
 
 if TYPE_CHECKING:
     from biopsy_analyzer.batch.job import Job, Options, Outcome
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 def batch(
     inputs: Annotated[list[str] | None, typer.Argument(metavar="INPUT...", help="Slide files, folders, or globs in quotes.")] = None,
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="Results go into OUT/<slide id>/, tables into OUT.")] = Path(
-        "out"
-    ),
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="OUT", help="The results' parent: each goes into OUT/<slide id>/, tables into OUT.")
+    ] = Path("out"),
     workers: Annotated[int | None, typer.Option(min=1, help="Processes at a time; default: by cores and memory.")] = None,
     manifest: Annotated[Path | None, typer.Option(metavar="CSV", help="Table with path, case_id, um_per_px, sha256.")] = None,
     scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, e.g. tls://host:8786.")] = None,
@@ -42,7 +42,7 @@ def batch(
         if scheduler is not None:
             check_address(scheduler)
             need("cluster", "distributed")
-        jobs = collect_jobs(inputs or [], manifest, mpp)
+        jobs = collect_jobs(inputs or [], manifest, mpp, lambda text: None if quiet else write_note("batch", text))
         from biopsy_analyzer.batch.run import Tally, run_batch
 
         options = Options(out, models, device, chosen_settings(settings), 60 * time_limit)

@@ -39,12 +39,15 @@ def _described(path: Path, mpp: float | None) -> dict[str, Any]:
     from biopsy_analyzer.settings import Settings
     from biopsy_analyzer.slide.describe import describe, open_even_without_pixel_size
     from biopsy_analyzer.tissue.mask import find_tissue
+    from biopsy_analyzer.tissue.quality import NO_TISSUE
 
     try:
         slide, problem = open_even_without_pixel_size(path, mpp)
         with slide:
             found = describe(slide, problem)
-            found["tissue_mm2"] = None if problem else round(find_tissue(slide, Settings().tissue).area_mm2, 3)
+            area_mm2 = None if problem else find_tissue(slide, Settings().tissue).area_mm2
+            found["tissue_mm2"] = area_mm2 and round(area_mm2, 3)
+            problem = f"{slide.file_name}: {NO_TISSUE} Give a section with tissue on it" if area_mm2 == 0 else problem
             found["damaged_tiles_met"] = slide.damaged_tiles
         return {**found, "problem": problem, "exit_code": 3 if problem else 0}
     except BiopsyAnalyzerError as error:

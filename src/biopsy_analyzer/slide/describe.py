@@ -7,7 +7,7 @@ from typing import Any
 
 from biopsy_analyzer.errors import MissingPixelSize
 from biopsy_analyzer.slide.pixel_size import choose
-from biopsy_analyzer.slide.slide import Slide, open_reader
+from biopsy_analyzer.slide.slide import UNKNOWN, Slide, open_reader
 from biopsy_analyzer.slide.tiles import ArrayLevel
 
 
@@ -21,7 +21,7 @@ def open_even_without_pixel_size(path: Path, um_per_px: float | None = None) -> 
         try:
             size, source, problem = *choose(path.name, reader.stated, um_per_px), None
         except MissingPixelSize as error:
-            size, source, problem = 1.0, "unknown", str(error)
+            size, source, problem = 1.0, UNKNOWN, str(error)
         return Slide(path, reader, size, source), problem
     except BaseException:
         reader.close()

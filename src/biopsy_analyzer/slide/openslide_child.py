@@ -90,6 +90,7 @@ def facts(slide: openslide.OpenSlide) -> dict[str, object]:
         ],
         "mpp": [properties.get("openslide.mpp-y", ""), properties.get("openslide.mpp-x", "")],
         "bounds": [properties.get(f"openslide.bounds-{side}", "") for side in ("y", "x", "height", "width")],
+        "magnification": properties.get("aperio.AppMag", ""),
         "icc_sha256": hashlib.sha256(profile.tobytes()).hexdigest() if profile else None,
         "version": openslide.__library_version__,
     }

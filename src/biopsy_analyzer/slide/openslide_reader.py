@@ -23,7 +23,7 @@ import numpy as np
 from biopsy_analyzer.errors import NotASlide, ReaderMissing
 from biopsy_analyzer.slide.forks import renew_after_fork
 from biopsy_analyzer.slide.kind import files_in
-from biopsy_analyzer.slide.pixel_size import Stated
+from biopsy_analyzer.slide.pixel_size import Stated, magnification_from
 from biopsy_analyzer.slide.reader import Facts
 from biopsy_analyzer.slide.tiles import Decode, TileCache, TiledLevel
 
@@ -135,7 +135,8 @@ class OpenSlideReader:
             self.levels = _levels(path.name, found, self, cache)
             self.stated = _stated(found)
             files = slide_files(path, found["vendor"])
-            self.facts = Facts(format_name, f"OpenSlide {found['version']}", "the vendor's", files, found["icc_sha256"])
+            magnification = magnification_from(found["magnification"])
+            self.facts = Facts(format_name, f"OpenSlide {found['version']}", "the vendor's", files, found["icc_sha256"], magnification)
         except BaseException:
             self.close()
             raise

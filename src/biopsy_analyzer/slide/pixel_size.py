@@ -11,6 +11,11 @@ from biopsy_analyzer.errors import MissingPixelSize, UsageError
 
 MIN_UM_PER_PX, MAX_UM_PER_PX = 0.05, 5.0  # microscopes lie within; 72, 96 and 300 dpi (353, 265, 85 um/px) do not
 MAX_ANISOTROPY = 0.05
+MAX_APART = 0.1  # prior: between two statements of one pixel size; roundings and measured against nominal lie within
+
+UM_AT_1X = 10.0
+"""um/px times Aperio's AppMag, which is the image's magnification, not the objective's: 20 at .49 to .50, 40 at .22 to .26 um/px."""
+MOST_OFF = 1.4  # prior: between what AppMag leads to expect and the pixel size; half of the way to the factor of 2 that is looked for
 
 UNIT_UM = {"nm": 1e-3, "µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "microns": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6, "inch": 25_400.0}
 TIFF_UNIT_UM = {2: 25_400.0, 3: 10_000.0}
@@ -44,6 +49,26 @@ def choose(name: str, stated: Sequence[Stated], given: float | None = None) -> t
     )
 
 
+def doubts(um_per_px: float, source: str, stated: Sequence[Stated], magnification: float | None) -> list[str]:
+    """What the file states against the pixel size that is used, a sentence each; none where all agree, or there is nothing else.
+
+    source         "given", or where in the file it stands, as `choose` gives it
+    magnification  of the image, as the file states it
+    """
+    used = f"{um_per_px:.4g} um/px ({source})"
+    others = [(math.sqrt(size.y * size.x), size.where) for size in stated if _plausible(size)]
+    found = [
+        f"the pixel size used is {used}, but the file states {other:.4g} um/px ({where}); every length depends on which is right"
+        for other, where in others
+        if not 1 - MAX_APART < other / um_per_px < 1 + MAX_APART
+    ]
+    usual = UM_AT_1X / magnification if magnification else um_per_px
+    if not 1 / MOST_OFF < usual / um_per_px < MOST_OFF:
+        text = f"the pixel size used is {used}, but the file states a magnification of {magnification:g}, usual for {usual:.2g} um/px"
+        found.append(f"{text}; every length depends on which is right")
+    return found
+
+
 def _plausible(size: Stated) -> bool:
     in_range = all(math.isfinite(v) and MIN_UM_PER_PX <= v <= MAX_UM_PER_PX for v in (size.y, size.x))
     return in_range and abs(size.y - size.x) <= MAX_ANISOTROPY * min(size.y, size.x)
@@ -53,6 +78,21 @@ def from_aperio(description: str) -> list[Stated]:
     """`MPP = 0.2520` of an Aperio description."""
     match = re.search(r"\bMPP\s*=\s*([-+.\w]{1,32})", description[:100_000])
     return _stated(match[1], match[1], "Aperio MPP") if match else []
+
+
+def magnification_of_aperio(description: str) -> float | None:
+    """`AppMag = 20` of an Aperio description; None where there is none, or none that a microscope has."""
+    match = re.search(r"\bAppMag\s*=\s*(\d{1,3}(?:\.\d{1,3})?)\b", description[:100_000])
+    return magnification_from(match[1] if match else "")
+
+
+def magnification_from(text: str) -> float | None:
+    """The magnification that a text states as a number from 1 to 200, else None."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 1 <= value <= 200 else None
 
 
 def from_ome(description: str) -> list[Stated]:

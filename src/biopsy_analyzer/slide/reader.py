@@ -50,6 +50,7 @@ class Facts:
     compression of level 0
     files       all files the slide consists of, the one that was named first
     icc_sha256  of the embedded colour profile, which is not applied; None where there is none
+    magnification  of the image, not of the objective, where the file states it (Aperio's AppMag)
     """
 
     format: str
@@ -57,6 +58,7 @@ class Facts:
     compression: str
     files: tuple[Path, ...]
     icc_sha256: str | None = None
+    magnification: float | None = None
 
 
 class Reader(Protocol):

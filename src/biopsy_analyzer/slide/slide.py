@@ -16,12 +16,15 @@ from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.slide.compare_levels import agreeing
 from biopsy_analyzer.slide.identity import safe_id, sha256_of
 from biopsy_analyzer.slide.kind import file_kind
-from biopsy_analyzer.slide.pixel_size import choose
+from biopsy_analyzer.slide.pixel_size import choose, doubts
 from biopsy_analyzer.slide.plain import Plain
 from biopsy_analyzer.slide.reader import Level, Reader
 from biopsy_analyzer.slide.resample import STEPS, edges, halve, resample, span, weights, whole_ratio
 from biopsy_analyzer.slide.tiff import Tiff
 from biopsy_analyzer.slide.tiles import CACHE_MIB, DAMAGED_SHARE, TileCache
+
+UNKNOWN = "unknown"
+"""Source of a pixel size that stands for none, of a slide that is only described."""
 
 BAND_PX = 4_000_000  # source pixels held at once while a large area is shrunk
 
@@ -81,7 +84,7 @@ class Slide:
     files                   all files that it consists of
     icc_sha256              of the embedded colour profile, which is recorded and not applied; None where there is none
     levels                  its resolutions, largest first
-    notes                   what had to be left out, one sentence each
+    notes                   what had to be left out, and what speaks against the pixel size, one sentence each
     shape                   (height, width) of level 0 in px
     um_per_px               size of a level-0 pixel in um, and in `um_per_px_source` where that stands: "given" or "file: ..."
     """
@@ -96,7 +99,8 @@ class Slide:
         self.um_per_px = um_per_px
         self.um_per_px_source = source
         self._close = weakref.finalize(self, reader.close)  # where nobody closes it, as for a layer of a viewer, it goes with the last use
-        kept, self.notes = agreeing(sorted(reader.levels, key=lambda level: -level.shape[0] * level.shape[1]))
+        kept, notes = agreeing(sorted(reader.levels, key=lambda level: -level.shape[0] * level.shape[1]))
+        self.notes = notes + ([] if source == UNKNOWN else doubts(um_per_px, source, reader.stated, facts.magnification))
         self.levels: tuple[Level, ...] = tuple(kept)
         self.shape = self.levels[0].shape
 

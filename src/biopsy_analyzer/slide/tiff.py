@@ -12,7 +12,7 @@ import tifffile
 from biopsy_analyzer.errors import NotASlide
 from biopsy_analyzer.slide.convert import check_format, to_rgb
 from biopsy_analyzer.slide.encoded import check_image, check_jpeg
-from biopsy_analyzer.slide.pixel_size import Stated, from_aperio, from_ome, from_resolution
+from biopsy_analyzer.slide.pixel_size import Stated, from_aperio, from_ome, from_resolution, magnification_of_aperio
 from biopsy_analyzer.slide.plain import check_budget, digest
 from biopsy_analyzer.slide.reader import Facts
 from biopsy_analyzer.slide.tiles import ArrayLevel, TileCache, TiledLevel, tile_count
@@ -69,7 +69,8 @@ class Tiff:
             pages = self._pages()
             self.levels = [self._level(page, number, cache) for number, page in enumerate(pages)]
             self.stated = _stated(pages[0])
-            self.facts = Facts(format_name, "tifffile", _compression(pages[0]), (path,), digest(pages[0].tags.valueof(ICC)))
+            profile, magnification = digest(pages[0].tags.valueof(ICC)), magnification_of_aperio(pages[0].description)
+            self.facts = Facts(format_name, "tifffile", _compression(pages[0]), (path,), profile, magnification)
         except NotASlide:
             self._file.close()
             raise

@@ -19,6 +19,7 @@ from biopsy_analyzer.stain import od_hue, optical_density
 from biopsy_analyzer.tissue.flags import Flag, above, below
 from biopsy_analyzer.tissue.mask import HE_HUES, Tissue, unscanned
 
+NO_TISSUE = "No tissue was found, or its stain is too faint to be told from glass."
 EOSIN_HUES = (95.0, 165.0)
 PALE_OD, DARK_OD = 0.06, 1.8  # fainter pixels have no hue, darker ones clipped channels
 MIN_COLOUR = 0.08  # colour over density: 0 for grey; H&E 0.15-0.56 measured
@@ -183,7 +184,7 @@ def quality_flags(
     `find_covers` finds (None: found here). Each measure has its threshold in `settings`. Ink, folds and blurred fields say where they lie.
     """
     if tissue.area_mm2 == 0:
-        return [Flag("no-tissue", 0.0, 0.0, "No tissue was found, or its stain is too faint to be told from glass.")]
+        return [Flag("no-tissue", 0.0, 0.0, NO_TISSUE)]
     od = optical_density(rgb) - np.asarray(tissue.background_od, np.float32)
     colours = stain_colours(rgb, tissue)
     area, (ink, folds) = np.count_nonzero(tissue.mask), (covers or find_covers(rgb, tissue)).values()
