@@ -255,13 +255,13 @@ class SpaceSettings(_Group):
     )
     tissue_um: float = Field(150.0, gt=0, le=1000, description="um; perimysium lies between fibres no more than twice this apart. Prior.")
     septum_um: float = Field(
-        8.0,
+        7.0,
         ge=0,
         le=1000,
         description="um by which the mean gap along a septum is wider than that within fascicles. Prior, by drawn sections.",
     )
     septum_share: float = Field(
-        0.15, ge=0, le=10, description="The same as a share of the fibres' median diameter. Prior, by drawn sections."
+        0.1, ge=0, le=10, description="The same as a share of the fibres' median diameter. Prior, by drawn sections."
     )
     least_fascicle: int = Field(
         5, ge=1, description="Fibres of a fascicle; fewer are part of the nearest one, if there is one near. Prior."

@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
 from biopsy_analyzer.grid import PixelGrid
@@ -64,14 +66,41 @@ def test_hardly_any_fibres(rows: int) -> None:
     assert len(neighbours(make_fibres(["normal"] * rows), SETTINGS)) == 0
 
 
-def test_rotated_and_mirrored_the_same() -> None:
+TURNS = {
+    "mirrored": lambda t: t.assign(x_um=-t["x_um"]),
+    "upside down": lambda t: t.assign(y_um=-t["y_um"]),
+    "turned": lambda t: t.assign(y_um=t["x_um"], x_um=-t["y_um"]),
+    "other diagonal": lambda t: t.assign(y_um=t["x_um"], x_um=t["y_um"]),
+}
+
+
+@pytest.mark.parametrize("turn", TURNS.values(), ids=TURNS)
+def test_a_lattice_with_a_gap_is_the_same_however_it_lies(turn):
+    """All is tied here: columns at the same gap, nuclei on lines of the raster."""
     fibres, nuclei = two_fascicles(60.0), make_nuclei(["lymphocyte"] * 40, y_um=np.linspace(0, 300, 40), x_um=np.linspace(0, 700, 40))
-    straight = find_places(fibres, nuclei, SETTINGS)
-    for turn in (lambda t: t.assign(y_um=t["x_um"], x_um=-t["y_um"]), lambda t: t.assign(x_um=-t["x_um"])):
-        turned = find_places(turn(fibres), turn(nuclei), SETTINGS)
-        np.testing.assert_array_equal(turned.border, straight.border)
-        assert (turned.in_gap != straight.in_gap).sum() <= 1  # on a line of the raster
-        assert turned.fascicles == straight.fascicles
+    straight, other = find_places(fibres, nuclei, SETTINGS), find_places(turn(fibres), turn(nuclei), SETTINGS)
+    np.testing.assert_array_equal(other.border, straight.border)
+    assert (other.in_gap != straight.in_gap).sum() <= 1  # on a line of the raster
+    assert other.fascicles == straight.fascicles
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(list(TURNS.values())))
+def test_law_places_do_not_depend_on_how_a_section_lies(seed, turn):
+    """Sections of fascicles with narrow and wide septa, sizes and gaps at random: every fibre and nucleus keeps its place."""
+    rng = np.random.default_rng(seed)
+    y, x = np.divmod(np.arange(400), 20)
+    at = {"y_um": y * 70.0 + y // 7 * rng.uniform(5, 50) + rng.normal(0, 6, 400), "x_um": x * 75.0 + x // 6 * 30.0 + rng.normal(0, 6, 400)}
+    fibres = make_fibres(["normal"] * 400, **at, area_um2=np.pi * (32 * rng.lognormal(0, 0.2, 400)) ** 2)
+    nuclei = make_nuclei(["lymphocyte"] * 300, y_um=rng.uniform(0, 1500, 300), x_um=rng.uniform(0, 1500, 300))
+    one, other = find_places(fibres, nuclei, SETTINGS), find_places(turn(fibres), turn(nuclei), SETTINGS)
+    assert one.border.any()
+    np.testing.assert_array_equal(other.border, one.border)
+    np.testing.assert_array_equal(other.in_gap, one.in_gap)
+    np.testing.assert_array_equal(other.facing, one.facing)
+    np.testing.assert_allclose(other.gap_um, one.gap_um, atol=1e-6)
+    assert adjusted_rand_score(one.fascicle, other.fascicle) == 1
+    assert other.fascicles == one.fascicles
 
 
 def drawn(seed: int, **changes: float) -> lay.Layout:

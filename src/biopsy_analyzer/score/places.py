@@ -17,6 +17,7 @@ import pandas as pd
 
 from biopsy_analyzer.near import pairs_within
 from biopsy_analyzer.score.fascicles import find_facing, find_fascicles
+from biopsy_analyzer.score.nearest import BESIDE, nearest_disc
 from biopsy_analyzer.score.remember import remember_last
 from biopsy_analyzer.settings import SpaceSettings
 
@@ -68,16 +69,18 @@ def _compartments(yx: np.ndarray, area_um2: np.ndarray, settings: SpaceSettings)
     half = np.ceil(((yx.max(axis=0) - yx.min(axis=0)) / 2 + settings.tissue_um + radius.max()) / settings.raster_um).astype(int) + 1
     shape = (int(2 * half[0]), int(2 * half[1]))
     yx_px = (yx - middle) / settings.raster_um + half
-    outside, nearest = _around(discs(yx_px, radius / settings.raster_um, shape), settings.raster_um)
-    facing = find_facing(nearest, outside <= settings.tissue_um, yx_px, radius / settings.raster_um, settings.raster_um)
+    radius_px = radius / settings.raster_um
+    distance, nearest = nearest_disc(yx_px, radius_px, shape, settings.tissue_um / settings.raster_um)
+    outside = np.maximum(distance, 0.0) * settings.raster_um
+    facing = find_facing(nearest, np.isfinite(distance), yx_px, radius_px, settings.raster_um)
     fascicle, usual_um = find_fascicles(radius, facing, settings)
     gap = _wide_gaps(outside, settings.perimysium_um + usual_um, np.median(area_um2), settings)
     perimysium = gap | _septa(fascicle[nearest], outside, settings)
     border = np.zeros(len(yx), dtype=bool)
     if gap.any():
-        to_gap = cv2.distanceTransform((~gap).astype(np.uint8), cv2.DIST_L2, 3) * settings.raster_um
+        to_gap = _to_next(gap, settings.raster_um)
         at = np.clip(np.floor(yx_px).astype(int), 0, np.array(shape) - 1)
-        border = to_gap[at[:, 0], at[:, 1]] - radius <= settings.border_um
+        border = to_gap[at[:, 0], at[:, 1]] - settings.raster_um / 2 - radius <= settings.border_um
     apart = fascicle[facing.pairs[:, 0]] != fascicle[facing.pairs[:, 1]]
     border[facing.pairs[apart].ravel()] = True
     fascicles = int((np.bincount(fascicle) >= settings.least_fascicle).sum()) if perimysium.any() else 0
@@ -116,25 +119,6 @@ def _neighbours(yx: np.ndarray, area_um2: np.ndarray, neighbour_um: float) -> np
     return np.stack(np.divmod(key[np.diff(key, prepend=-1) > 0], len(yx)), axis=1)
 
 
-def discs(yx_px: np.ndarray, radius_px: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """int32 (H, W): row + 1 in the pixels of a row's disc, 0 outside all; positions and radii in px, pixel (0, 0) is [0, 1)."""
-    covered = np.zeros(shape, dtype=np.int32)
-    order = np.lexsort((radius_px, yx_px[:, 1], yx_px[:, 0]))  # where discs overlap the order of rows must not matter
-    sixteenths = np.round(np.column_stack([yx_px - 0.5, radius_px])[order] * 16).astype(int).tolist()
-    for number, (y, x, r) in zip((order + 1).tolist(), sixteenths, strict=True):
-        cv2.circle(covered, (x, y), r, number, -1, shift=4)
-    return covered
-
-
-def _around(covered: np.ndarray, raster_um: float) -> tuple[np.ndarray, np.ndarray]:
-    """Distance in um to the nearest disc, 0 within one, and whose it is: row, int32; both (H, W)."""
-    distance, label = cv2.distanceTransformWithLabels((covered == 0).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
-    within = covered > 0
-    owner = np.zeros(int(label.max()) + 1, dtype=np.int32)
-    owner[label[within]] = covered[within] - 1
-    return distance * raster_um, owner[label]
-
-
 def _wide_gaps(outside: np.ndarray, wide_um: float, median_um2: float, settings: SpaceSettings) -> np.ndarray:
     """Gaps wider than `wide_um` between fibres, bool (H, W); outside: um to the nearest disc."""
     fascicles = _closed(outside, wide_um / 2, settings.raster_um)
@@ -151,21 +135,29 @@ def _septa(fascicle: np.ndarray, outside: np.ndarray, settings: SpaceSettings) -
 
     fascicle int (H, W): that of the nearest disc
     """
-    line = np.zeros(fascicle.shape, dtype=bool)
-    line[:, :-1] |= fascicle[:, :-1] != fascicle[:, 1:]
-    line[:-1] |= fascicle[:-1] != fascicle[1:]
-    line &= outside <= settings.tissue_um
+    line, near = np.zeros(fascicle.shape, dtype=bool), np.isfinite(outside)
+    for here, there in BESIDE:
+        side = (fascicle[here] != fascicle[there]) & near[here] & near[there]
+        line[here] |= side
+        line[there] |= side
     if not line.any():
         return line
-    to_line = cv2.distanceTransform((~line).astype(np.uint8), cv2.DIST_L2, 3) * settings.raster_um
-    return np.asarray((to_line <= settings.perimysium_um / 2) & (outside > 0))
+    # the line runs between the pixels on both sides of it, half a pixel from their middles
+    return np.asarray((_to_next(line, settings.raster_um) <= (settings.perimysium_um - settings.raster_um) / 2) & (outside > 0))
 
 
 def _closed(outside_um: np.ndarray, reach_um: float, raster_um: float) -> np.ndarray:
-    """Closing with a disc of `reach_um`; outside_um: distance to what is closed."""
-    near = outside_um <= reach_um
-    inner = cv2.distanceTransform(np.pad(near, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1] * raster_um
-    return np.asarray((inner > reach_um) | (outside_um == 0))
+    """Closing with a disc of `reach_um`; outside_um: distance to what is closed.
+
+    It reaches half a pixel too far, which discs need: they miss the corners of fibres.
+    """
+    beyond = np.pad(outside_um > reach_um, 1, constant_values=True)
+    return np.asarray((_to_next(beyond, raster_um)[1:-1, 1:-1] > reach_um) | (outside_um == 0))
+
+
+def _to_next(mask: np.ndarray, raster_um: float) -> np.ndarray:
+    """Distance in um from the middle of each pixel to that of the next one in `mask`, 0 within."""
+    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * raster_um
 
 
 def _under(mask: np.ndarray, yx_px: np.ndarray) -> np.ndarray:
