@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from made_tables import make_fibres, make_nuclei
 
 Maker = Callable[..., pd.DataFrame]
 ROOT = Path(__file__).resolve().parents[1]
+
+if sys.__stdin__ is None:  # closed: what runs here and below gets an empty one, or the next file that is opened is taken for it
+    sys.__stdin__ = open(os.devnull)  # noqa: SIM115
 
 # the same examples each time, and no clock: `--hypothesis-profile default` looks for others
 settings.register_profile("same", derandomize=True, deadline=None, database=None)

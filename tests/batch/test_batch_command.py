@@ -114,7 +114,8 @@ def test_a_request_to_stop(lab: Path) -> None:
         command(*ARGUMENTS, "-o", "stopped"), cwd=lab, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     workers = held_workers(process)
-    process.send_signal(signal.SIGTERM)
+    for _ in range(2):  # as `timeout` sends it, to the command and to its group
+        process.send_signal(signal.SIGTERM)
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stderr) == (130, "ERROR batch: interrupted. Run the same command again.\n")
     assert stdout.endswith("left. Research use only, not for diagnosis.\n")
