@@ -18,6 +18,8 @@ from biopsy_analyzer.csv_rows import read_rows
 from biopsy_analyzer.errors import UsageError
 
 COLUMNS = ("rater", "slide_id", "item", "value")
+"""Of a table of ratings, one row what one rater says of one item of one slide."""
+
 HUMAN_BAR = 0.863
 """ICC of 11 trained experts on an overall visual scale (PubMed 17907237)."""
 
@@ -115,7 +117,7 @@ def _item(item: str, ratings: pd.DataFrame) -> ItemAgreement:
     values = numbers if numeric else complete
     raters = tuple(str(name) for name in wide.columns)
     icc21 = icc(values.to_numpy(dtype=float)) if numeric else None
-    pairs = tuple(_pair((a, b), values[a].to_numpy(), values[b].to_numpy(), bool(numeric)) for a, b in combinations(raters, 2))
+    pairs = tuple(_pair((a, b), values[a].to_numpy(), values[b].to_numpy(), numeric) for a, b in combinations(raters, 2))
     return ItemAgreement(item, raters, len(complete), len(wide) - len(complete), icc21, pairs)
 
 
@@ -184,8 +186,8 @@ def kappa_of(one: np.ndarray, other: np.ndarray, weighted: bool) -> Estimate:
         return Estimate(0.0, None)
     table = np.zeros((len(classes), len(classes)))
     np.add.at(table, (np.searchsorted(classes, one), np.searchsorted(classes, other)), 1)
-    weights: dict[str, Any] = {"weights": classes, "wt": "quadratic"} if weighted else {}  # by value: grades nobody gave count as steps
-    found = cohens_kappa(table, **weights)
+    # by value: grades nobody gave count as steps
+    found = cohens_kappa(table, weights=classes, wt="quadratic") if weighted else cohens_kappa(table)
     ci95 = (max(-1.0, float(found.kappa_low)), min(1.0, float(found.kappa_upp)))
     return Estimate(float(found.kappa), ci95 if np.isfinite(ci95).all() and ci95[0] < ci95[1] else None)
 
@@ -202,8 +204,8 @@ def bland_altman(one: np.ndarray, other: np.ndarray) -> tuple[Estimate, Estimate
     mean, sd = float(difference.mean), float(difference.std)
     low, high = difference.tconfint_mean() if sd > 0 else (mean, mean)
     half = float(t.ppf(0.975, n - 1) * sd * np.sqrt(1 / n + 1.96**2 / (2 * (n - 1))))
-    limits = (Estimate(limit, (limit - half, limit + half)) for limit in (mean - 1.96 * sd, mean + 1.96 * sd))
-    return Estimate(mean, (float(low), float(high))), *limits  # type: ignore[return-value]
+    lower, upper = (Estimate(limit, (limit - half, limit + half)) for limit in (mean - 1.96 * sd, mean + 1.96 * sd))
+    return Estimate(mean, (float(low), float(high))), lower, upper
 
 
 def as_json(found: list[ItemAgreement]) -> list[dict[str, Any]]:

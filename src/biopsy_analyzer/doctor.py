@@ -18,7 +18,7 @@ import numpy as np
 from biopsy_analyzer.errors import BiopsyAnalyzerError, EnvironmentFault, ReaderMissing
 from biopsy_analyzer.models import Models, load_models
 from biopsy_analyzer.slide import open_slide
-from biopsy_analyzer.versions import software_versions
+from biopsy_analyzer.versions import ABSENT, software_versions
 
 UM_PER_PX = 0.5
 GOLDEN = Path(__file__).parent / "golden"
@@ -48,9 +48,7 @@ class Finding:
 def examine(models: Path | None = None, device: str = "auto") -> Iterator[Finding]:
     """Every finding, one after the other as it is made; nothing is raised for what does not work."""
     yield Finding("system", "ok", _system())
-    missing = [name for name, found in software_versions().items() if found == "not installed" and name != "openslide-bin"]
-    versions = ", ".join(f"{name} {found}" for name, found in software_versions().items() if found != "not installed")
-    yield Finding("versions", "failed" if missing else "ok", f"{', '.join(missing)} missing; install again" if missing else versions)
+    yield _versions()
     for name, what in _OPTIONAL.items():
         installed = importlib.util.find_spec(name) is not None
         yield Finding("optional", "ok" if installed else "absent", what.split(";")[0] if installed else what)
@@ -82,6 +80,14 @@ def _tried(part: str, look: Callable[[], str]) -> Finding:
         return Finding(part, "failed", str(error))
     except Exception as error:  # whatever a broken library raises is the finding
         return Finding(part, "failed", f"{type(error).__name__}: {error}")
+
+
+def _versions() -> Finding:
+    found = software_versions()
+    missing = [name for name, number in found.items() if number == ABSENT and name != "openslide-bin"]
+    if missing:
+        return Finding("versions", "failed", f"{', '.join(missing)} missing; install again")
+    return Finding("versions", "ok", ", ".join(f"{name} {number}" for name, number in found.items() if number != ABSENT))
 
 
 def _system() -> str:

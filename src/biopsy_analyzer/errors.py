@@ -1,7 +1,8 @@
 """Every error the package raises on purpose, under one root.
 
-A message is one line that names the file, the value found, the value wanted and the remedy. ``exit_code`` is what the
-command line returns for it: 2 usage or configuration, 3 this slide can't be processed, 5 environment (disk, model, device).
+A message is one line that names the file, the value found, the value wanted and the remedy. `exit_code` is what the command line
+returns for it: 2 usage or configuration, 3 this slide can't be processed, 5 environment (disk, model, device). Anything else that is
+raised is a bug of ours, and ends with 1.
 """
 
 

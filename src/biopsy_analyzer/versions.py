@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 __version__ = "0.1.0"
 
+ABSENT = "not installed"
 PACKAGES = (
     "imagecodecs",
     "numpy",
@@ -23,15 +24,15 @@ PACKAGES = (
 
 
 def software_versions() -> dict[str, str]:
-    """Versions of this package, of Python and of the packages that can change a number; "not installed" where one is missing."""
+    """Versions of this package, of Python and of the packages that can change a number; ABSENT where one is missing."""
     own = {"biopsy-analyzer": __version__, "python": platform.python_version()}
     return own | {name: package_version(name) for name in PACKAGES}
 
 
 @cache
 def package_version(name: str) -> str:
-    """The installed version of a package, or "not installed"."""
+    """The installed version of a package, or ABSENT."""
     try:
         return version(name)
     except PackageNotFoundError:
-        return "not installed"
+        return ABSENT

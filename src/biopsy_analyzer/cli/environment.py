@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from biopsy_analyzer.cli.options import Device, DeviceOption, Json, ModelsOption, SettingsOption
+from biopsy_analyzer.cli.options import Device, DeviceOption, Json, ModelsOption, SettingsOption, log_folder
 from biopsy_analyzer.errors import EnvironmentFault
 from biopsy_analyzer.escaping import for_terminal
 from biopsy_analyzer.terminal import errors_in_one_line, write_out
@@ -16,7 +15,7 @@ from biopsy_analyzer.terminal import errors_in_one_line, write_out
 
 def settings(file: SettingsOption = None, as_json: Json = False) -> None:
     """Print every setting in force, with unit and source: a file that --settings reads."""
-    with errors_in_one_line("settings", Path()):
+    with errors_in_one_line("settings", log_folder()):
         from biopsy_analyzer.settings import Settings
         from biopsy_analyzer.settings_file import load_settings, settings_toml
 
@@ -26,7 +25,7 @@ def settings(file: SettingsOption = None, as_json: Json = False) -> None:
 
 def sample(name: Annotated[str, typer.Argument(help="Which one.")] = "necrotizing") -> None:
     """Print the path of a drawn slide that comes with the package, to try it on."""
-    with errors_in_one_line("sample", Path()):
+    with errors_in_one_line("sample", log_folder()):
         from biopsy_analyzer.samples import sample_slide
 
         write_out(str(sample_slide(name)))
@@ -34,7 +33,7 @@ def sample(name: Annotated[str, typer.Argument(help="Which one.")] = "necrotizin
 
 def doctor(device: DeviceOption = Device.auto, models: ModelsOption = None, as_json: Json = False) -> None:
     """Examine this installation: versions, readers (each decodes a known picture), models and their hashes, device."""
-    with errors_in_one_line("doctor", Path()):
+    with errors_in_one_line("doctor", log_folder()):
         from dataclasses import asdict
 
         from biopsy_analyzer.doctor import examine

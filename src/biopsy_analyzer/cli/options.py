@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,6 +38,11 @@ def chosen_settings(file: Path | None) -> Settings:
     from biopsy_analyzer.settings_file import load_settings
 
     return Settings() if file is None else load_settings(file)
+
+
+def log_folder(result: Path | None = None) -> Path:
+    """Where the traceback of an unexpected error goes: with the result that is read, else to temporary files; never where one stands."""
+    return result if result is not None and result.is_dir() else Path(gettempdir())
 
 
 def need(extra: str, *modules: str) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from biopsy_analyzer.cli.options import log_folder
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.escaping import for_terminal
 from biopsy_analyzer.terminal import errors_in_one_line, write_out
@@ -19,10 +20,10 @@ def report(
 ) -> None:
     """Make report.html of a result, or index.html of a folder of results, from the files that are there."""
     if len(folders) > 1 and (slide or out):
-        with errors_in_one_line("report", Path()):
+        with errors_in_one_line("report", log_folder()):
             raise UsageError(f"{len(folders)} folders; --slide and -o are for one. Give one folder")
     for folder in folders:
-        with errors_in_one_line(str(folder), out or Path()):
+        with errors_in_one_line(str(folder), out or log_folder(folder)):
             write_out(for_terminal(str(_make(folder, slide, out or folder))))
 
 

@@ -7,12 +7,11 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import gettempdir
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from biopsy_analyzer.cli.options import Json, SettingsOption, chosen_settings
+from biopsy_analyzer.cli.options import Json, SettingsOption, chosen_settings, log_folder
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.escaping import for_terminal
 from biopsy_analyzer.terminal import errors_in_one_line, write_out
@@ -28,7 +27,7 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score a result again from its tables, with its corrections or other settings, and say what changed."""
-    with _no_collection(), errors_in_one_line(result.name or str(result), out or (result if result.is_dir() else Path(gettempdir()))):
+    with _no_collection(), errors_in_one_line(result.name or str(result), out or log_folder(result)):
         from biopsy_analyzer.report.saved import Saved, read_saved
         from biopsy_analyzer.report.summary import summary_text
         from biopsy_analyzer.rescore import changes_text, score_again, write_rescored
@@ -36,7 +35,7 @@ def score(
         wanted = None if settings is None else chosen_settings(settings)
         saved = read_saved(result)
         before = saved.document
-        if (result / "corrections.jsonl").is_file():
+        if (result / "corrections.jsonl").is_file():  # corrections.journal.NAME: asking for it would load what most results don't need
             from biopsy_analyzer.corrections import Corrections
             from biopsy_analyzer.corrections.export import corrected_document
 
@@ -70,17 +69,17 @@ def agree(
     as_json: Json = False,
 ) -> None:
     """Agreement between raters, people or machine: ICC(2,1), weighted kappa, Bland-Altman, with 95 % intervals."""
-    with errors_in_one_line("agree", Path(gettempdir())):
+    with errors_in_one_line("agree", log_folder()):
         import pandas as pd
 
         from biopsy_analyzer.agree import agreement, agreement_text, read_ratings
         from biopsy_analyzer.agree import as_json as plain
 
         found = agreement(pd.concat([_machine(path) if path.is_dir() else read_ratings(path) for path in ratings], ignore_index=True))
-        write_out(json.dumps(plain(found), indent=2, allow_nan=False) if as_json else for_terminal_lines(agreement_text(found)))
+        write_out(json.dumps(plain(found), indent=2, allow_nan=False) if as_json else _for_terminal(agreement_text(found)))
 
 
-def for_terminal_lines(text: str) -> str:
+def _for_terminal(text: str) -> str:
     """Names come from files of others: no control characters reach the terminal."""
     return "\n".join(for_terminal(line) for line in text.splitlines())
 

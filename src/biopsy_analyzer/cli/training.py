@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from biopsy_analyzer.cli.options import Device, DeviceOption, Json, ModelsOption, Mpp, need
+from biopsy_analyzer.cli.options import Device, DeviceOption, Json, ModelsOption, Mpp, log_folder, need
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.escaping import for_terminal
 from biopsy_analyzer.terminal import errors_in_one_line, progress_bar, write_out
@@ -94,7 +94,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Judge the whole method on images with known truth."""
-    with errors_in_one_line("evaluate", out or Path()):
+    with errors_in_one_line("evaluate", out or log_folder()):
         if (folder is None) == (drawn is None) or (labels and drawn):
             raise UsageError("wanted either a FOLDER with truth, perhaps with --labels, or --drawn clean, usual or hard")
         if out is not None:

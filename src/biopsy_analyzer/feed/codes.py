@@ -68,7 +68,7 @@ OTHERS = {
     "review": "To be read with what was found wanting in mind",
     "refused": "Nothing that could be scored",
     "quality-flag": "A fault of the section, and what was measured",
-    "interval-95": "95 % interval, of chance within the section only",
+    "interval-95": "95 % interval: chance within the section and, for scores, the errors that the reader is known to make",
     "score": "Score from 0 to 1, a mapping of the measured quantity that is an assumption",
     "score-interval-95": "95 % interval of the score",
     "grade": "Grade from 0 to 3",
