@@ -22,7 +22,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     write_chunks(path, [content])
 
 
-def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+def write_chunks(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
     """The same for a file that is made piece by piece and need not fit into memory."""
     temporary = _temporary(path)
     try:

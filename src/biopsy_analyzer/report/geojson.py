@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import compress
 
 import numpy as np
@@ -18,12 +18,15 @@ from biopsy_analyzer.report.shown import fibre_class
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "biopsy-analyzer/objects")
 _DECIMALS = 2  # of a level-0 pixel
 _ROWS = 500  # turned into text at once, some 1 MB
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 Ringed = tuple[pd.DataFrame, Sequence[np.ndarray]]
 """A table and, row by row, its outlines: (k, 2) corners (y, x) in um."""
 
 
-def feature_collection(slide_sha256: str, um_per_px: float, fibres: Ringed, nuclei: Ringed, clusters: Ringed) -> Iterator[bytes]:
+def feature_collection(
+    slide_sha256: str, um_per_px: float, fibres: Ringed, nuclei: Ringed, clusters: Ringed
+) -> Iterator[bytes | memoryview]:
     """A GeoJSON file in pieces, compact UTF-8, so that a whole slide's objects need not be held as one text.
 
     Each kind comes as its table and its outlines, (k, 2) corners (y, x) in um, in the table's order. um_per_px: edge of a level-0
@@ -41,13 +44,14 @@ def feature_collection(slide_sha256: str, um_per_px: float, fibres: Ringed, nucl
         classes = (fibre_class(table) if kind == "Fibre" else table[class_column]).tolist()
         numbers = table[id_column].tolist()
         looks = {name: {"name": f"{kind}: {name}", "color": colour} for name, colour in colours.items()}
+        id_of, numeric = _namer(f"{slide_sha256}/{kind}/"), _numeric(table)
         for start in range(0, len(table), _ROWS):
             some = slice(start, start + _ROWS)
-            found = zip(classes[some], numbers[some], _measurements(table[some]), _closed_rings(rings[some], um_per_px), strict=True)
+            found = zip(classes[some], numbers[some], _measurements(numeric, some), _closed_rings(rings[some], um_per_px), strict=True)
             features = [
                 {
                     "type": "Feature",
-                    "id": _uuid5(f"{slide_sha256}/{kind}/{number}"),
+                    "id": id_of(number),
                     "geometry": {"type": "Polygon", "coordinates": (ring,)},
                     "properties": {
                         "objectType": object_type,
@@ -58,18 +62,23 @@ def feature_collection(slide_sha256: str, um_per_px: float, fibres: Ringed, nucl
                 }
                 for name, number, values, ring in found
             ]
-            yield comma + orjson.dumps(features, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+            yield comma
+            yield memoryview(orjson.dumps(features, option=orjson.OPT_SERIALIZE_NUMPY))[1:-1]
             comma = b","
     yield b"]}"
 
 
-def _uuid5(name: str) -> str:
-    """What `uuid.uuid5` of our namespace gives as text, in a fifth of its time."""
-    number = bytearray(hashlib.sha1(_NAMESPACE.bytes + name.encode("utf-8"), usedforsecurity=False).digest()[:16])
-    number[6] = number[6] & 0x0F | 0x50  # version 5
-    number[8] = number[8] & 0x3F | 0x80  # variant of RFC 9562
-    text = number.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+def _namer(prefix: str) -> Callable[[int], str]:
+    """What gives ``uuid.uuid5(_NAMESPACE, f"{prefix}{number}")`` as text, in a tenth of its time."""
+    begun = hashlib.sha1(_NAMESPACE.bytes + prefix.encode("utf-8"), usedforsecurity=False)
+
+    def id_of(number: int) -> str:
+        digest = begun.copy()
+        digest.update(b"%d" % number)
+        text = digest.hexdigest()  # version 5 and the variant of RFC 9562 have their places in it
+        return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
+
+    return id_of
 
 
 def _closed_rings(rings: Sequence[np.ndarray], um_per_px: float) -> Iterator[np.ndarray]:
@@ -84,11 +93,22 @@ def _closed_rings(rings: Sequence[np.ndarray], um_per_px: float) -> Iterator[np.
         yield closed[start + row : end + row + 1]
 
 
-def _measurements(table: pd.DataFrame) -> Iterator[dict[str, float]]:
-    """A dict of finite numbers for each row: NaN stands for "does not apply" and is left out; booleans are 0 and 1; text is left out."""
-    numeric = table.select_dtypes(include=["number", "bool"])
-    names = [name for name in numeric.columns if not name.endswith("_id") or name in ("fibre_id", "cluster_id")]
-    values = numeric[names].to_numpy(dtype=np.float64).round(6)
+def _numeric(table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The columns that are measurements: numbers and booleans, but for the table's own id."""
+    names = table.select_dtypes(include=["number", "bool"]).columns
+    return {name: table[name].to_numpy() for name in names if not name.endswith("_id") or name in ("fibre_id", "cluster_id")}
+
+
+def _measurements(columns: dict[str, np.ndarray], some: slice) -> list[dict[str, float]]:
+    """A dict of finite numbers for each of these rows: NaN stands for "does not apply" and is left out; booleans are 0 and 1."""
+    names = list(columns)
+    values = np.stack([column[some].astype(np.float64) for column in columns.values()], axis=1).round(6)
     finite = np.isfinite(values)
-    for row, kept, whole in zip(values.tolist(), finite, finite.all(axis=1).tolist(), strict=True):
-        yield dict(zip(names, row, strict=True)) if whole else dict(compress(zip(names, row, strict=True), kept.tolist()))
+    _, first, group = np.unique(finite @ 2.0 ** np.arange(len(names)), return_index=True, return_inverse=True)  # alike: the same columns
+    found: list[dict[str, float]] = [{}] * len(values)
+    for number, applies in enumerate(finite[first]):
+        rows = np.flatnonzero(group == number)
+        kept = list(compress(names, applies.tolist()))
+        for row, numbers in zip(rows.tolist(), values[np.ix_(rows, applies)].tolist(), strict=True):
+            found[row] = dict(zip(kept, numbers, strict=True))
+    return found

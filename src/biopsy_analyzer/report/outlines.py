@@ -20,7 +20,7 @@ class Rings(Sequence[np.ndarray]):
     """
 
     def __init__(self, corners: np.ndarray, ends: np.ndarray, grid: PixelGrid) -> None:
-        self._corners, self._ends, self._grid = corners.astype(np.int32), ends, grid
+        self._corners, self._ends, self._grid = corners.astype(np.int32, copy=False), ends, grid
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -31,7 +31,12 @@ class Rings(Sequence[np.ndarray]):
     def __getitem__(self, index: slice) -> Rings: ...
     def __getitem__(self, index: int | slice) -> np.ndarray | Rings:
         if isinstance(index, slice):
-            return self.chosen(np.arange(len(self))[index])
+            start, stop, step = index.indices(len(self))
+            if step != 1:
+                return self.chosen(np.arange(len(self))[index])
+            first = int(self._ends[start - 1]) if start else 0
+            ends = self._ends[start : max(start, stop)]
+            return Rings(self._corners[first : ends[-1] if len(ends) else first], ends - first, self._grid)
         index = range(len(self))[index]  # negative ones, and IndexError
         return self._grid.to_um(self._corners[self._ends[index - 1] if index else 0 : self._ends[index]])
 

@@ -24,22 +24,28 @@ def write_table(table: pd.DataFrame, folder: Path, name: str) -> None:
 
 def csv_bytes(table: pd.DataFrame) -> bytes:
     """`table` as CSV; text cells can't act as a formula in a spreadsheet, nor send control characters to a terminal."""
-    numbers = {name: _six_digits(table[name].to_numpy()) for name in table.columns if table[name].dtype.kind == "f"}
-    texts = {name: _safe(table[name].tolist()) for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])}
-    safe = pa.Table.from_pandas(table.assign(**numbers, **texts), preserve_index=False)
     out = io.BytesIO()
     out.write((",".join(table.columns) + "\n").encode())
-    csv.write_csv(safe, out, csv.WriteOptions(include_header=False))
+    csv.write_csv(pa.table({name: _cells(table[name]) for name in table.columns}), out, csv.WriteOptions(include_header=False))
     return out.getvalue()
 
 
+def _cells(column: pd.Series) -> pa.Array:
+    """A column as it is written: NaN becomes an empty cell."""
+    if not pd.api.types.is_numeric_dtype(column):
+        return pa.array(_safe(column.tolist()), pa.string())
+    values = column.to_numpy()
+    return pa.array(_six_digits(values) if values.dtype.kind == "f" else values, from_pandas=True)
+
+
 def _safe(texts: list[str]) -> list[str]:
-    safe = {text: for_cell(text) for text in set(texts)}  # most are there many times
-    return [safe[text] for text in texts]
+    """`for_cell` of each; what can be printed, and does not begin as formulas do, is harmless as it is."""
+    return [text if text.isprintable() and text[:1] not in "=+-@" else for_cell(text) for text in texts]
 
 
 def _six_digits(values: np.ndarray) -> np.ndarray:
     """Floats rounded to 6 significant digits; 0, NaN and infinity as they are."""
     usable = np.isfinite(values) & (values != 0)
-    scale = 10.0 ** (5 - np.floor(np.log10(np.abs(values), out=np.zeros(values.shape), where=usable)))
+    order = np.floor(np.log10(np.abs(values), out=np.zeros(values.shape), where=usable))
+    scale = 10.0 ** (5 - order)
     return np.where(usable, np.round(values * scale) / scale, values)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
+from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.report.html.closeups import closeups
 from biopsy_analyzer.report.html.figures import axis_figure, size_figure
-from biopsy_analyzer.report.html.maps import density_maps, ramp
+from biopsy_analyzer.report.html.maps import _smoothed, density_maps, ramp
 from biopsy_analyzer.report.html.material import Material, numbered, rings_of
 from biopsy_analyzer.report.html.section import section_figure
 from biopsy_analyzer.report.html.svg import closed_path, marks_path
@@ -106,6 +107,20 @@ def test_maps_are_weighted_means_over_the_tissue(sick: Result) -> None:
     assert necrosis["peak"] == pytest.approx(max(shares), abs=0.05)
     assert necrosis["top"] >= necrosis["peak"]
     assert inflammation["peak"] > 24 / 0.48, "all 24 cells lie together, so their place holds more than the mean per mm2"
+
+
+@pytest.mark.parametrize("um_per_px", [1.7, 3.2, 30.0])
+def test_smoothing_is_a_sum_of_gaussians_also_at_the_edge(um_per_px: float) -> None:
+    """Against every object's Gaussian at every pixel, one by one."""
+    grid, rng = PixelGrid((150, 203), um_per_px), np.random.default_rng(1)
+    at = np.array([[0, 0], [149, 202], *rng.integers(0, 150, (8, 2))])
+    values = np.zeros(grid.shape)
+    np.add.at(values, tuple(at.T), 1.0)
+    y, x = np.mgrid[:150, :203]
+    deviation = 150 / um_per_px
+    away = [((y - top) ** 2 + (x - left) ** 2) / deviation**2 for top, left in at.tolist()]
+    wanted = np.sum([np.exp(-0.5 * d) / (2 * np.pi * deviation**2) for d in away], axis=0)
+    assert np.abs(_smoothed(values, grid) - wanted).max() < 0.003 * wanted.max()
 
 
 def test_no_maps_without_scores(sick: Result) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ UNITS_PER_UM = 5
 MARK_UM = 1.6
 
 Cells = tuple[np.ndarray, np.ndarray]
-"""Centres (n, 2) (y, x) in um and types (n,) of all nuclei."""
+"""Centres (n, 2) (y, x) in um and types (n,) of the nuclei that bear a mark."""
 
 
 def closeups(material: Material) -> list[dict[str, Any]]:
@@ -31,20 +30,28 @@ def closeups(material: Material) -> list[dict[str, Any]]:
 
     After corrections that may not be the class for which it was cut.
     """
-    tables = {
-        "fibre": material.fibres.assign(shown=fibre_class(material.fibres)).set_index("fibre_id"),
-        "nucleus": material.nuclei.assign(shown=material.nuclei["type"]).set_index("nucleus_id"),
-        "cluster": material.clusters.assign(shown="cluster", sheet=material.sheets).set_index("cluster_id"),
+    rows = {
+        "fibre": _rows(material, "fibre", material.fibres, fibre_class(material.fibres), ["state", "min_feret_um", "touches_border"]),
+        "nucleus": _rows(material, "nucleus", material.nuclei, material.nuclei["type"], ["fibre_id"]),
+        "cluster": _rows(material, "cluster", material.clusters.assign(sheet=material.sheets), "cluster", ["kind", "cells", "sheet"]),
     }
-    here = [shot for shot in material.shots[1:] if shot.id in tables[shot.kind].index]
-    cells = material.nuclei[["y_um", "x_um"]].to_numpy(), material.nuclei["type"].to_numpy()
-    return [_closeup(material, cells, shot, tables[shot.kind].loc[shot.id]) for shot in here]
+    marked = material.nuclei["type"].isin(list(NUCLEUS_MARKERS))
+    cells = material.nuclei.loc[marked, ["y_um", "x_um"]].to_numpy(), material.nuclei.loc[marked, "type"].to_numpy()
+    here = [shot for shot in material.shots[1:] if shot.id in rows[shot.kind]]
+    return [_closeup(material, cells, shot, rows[shot.kind][shot.id]) for shot in here]
+
+
+def _rows(material: Material, kind: str, table: pd.DataFrame, shown: pd.Series | str, needed: list[str]) -> dict[int, dict[str, Any]]:
+    """What is told of the objects of that kind that have a close-up, by id."""
+    wanted = [shot.id for shot in material.shots[1:] if shot.kind == kind]
+    columns = [f"{kind}_id", "probability", "reason", *needed]
+    few = table[columns].assign(shown=shown)[table[f"{kind}_id"].isin(wanted)]
+    return {int(row[columns[0]]): row for row in few.to_dict("records")}
 
 
 def closeup_groups(material: Material, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A group for each class that has close-ups, in the order of `CLASSES`: the surest calls, then the least sure."""
-    totals = Counter([*fibre_class(material.fibres), *material.nuclei["type"]])
-    totals["cluster"] = len(material.clusters)
+    totals = {**fibre_class(material.fibres).value_counts(), **material.nuclei["type"].value_counts(), "cluster": len(material.clusters)}
     groups = [(name, _ends(name, [closeup for closeup in found if closeup["shown"] == name])) for name in CLASSES]
     return [{"key": name, "title": CLASSES[name], "total": totals[name], "closeups": members} for name, members in groups if members]
 
@@ -58,7 +65,7 @@ def _ends(name: str, members: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [*({**closeup, "end": "surest"} for closeup in surest), *({**closeup, "end": "least sure"} for closeup in rest)]
 
 
-def _closeup(material: Material, cells: Cells, shot: Shot, row: pd.Series) -> dict[str, Any]:
+def _closeup(material: Material, cells: Cells, shot: Shot, row: dict[str, Any]) -> dict[str, Any]:
     grid = shot.grid
     edge_um = grid.shape[0] * grid.um_per_px
     ring = material.rings[shot.kind].get(shot.id)
@@ -98,7 +105,7 @@ def _marks(cells: Cells, shot: Shot) -> list[dict[str, Any]]:
     return [{"class": n, "path": p, "dot": NUCLEUS_MARKERS[n].corners > 4, "width": 2 * radius} for n, p in paths.items() if p]
 
 
-def _facts(kind: str, row: pd.Series) -> list[str]:
+def _facts(kind: str, row: dict[str, Any]) -> list[str]:
     if kind == "fibre":
         facts = [f"least diameter {row['min_feret_um']:.0f} µm" + (", cut by the image's edge" if row["touches_border"] else "")]
         if row["state"] != row["shown"]:

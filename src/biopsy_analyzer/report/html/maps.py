@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -61,17 +62,26 @@ def _counts(yx_um: np.ndarray, grid: PixelGrid) -> np.ndarray:
 
 
 def _smoothed(values: np.ndarray, grid: PixelGrid) -> np.ndarray:
-    """A Gaussian mean of 150 um, as two products of matrices: a quarter of a filter's time where it reaches over much of the raster."""
-    down, across = (_gauss(n, REACH_UM / grid.um_per_px) for n in values.shape)
-    return np.asarray(down @ values @ across)
+    """A Gaussian mean of 150 um, as two products of matrices: a quarter of a filter's time where it reaches over much of the raster.
+
+    At points an eighth of its deviation apart, and interpolated between them: within 0.2 % of the peak.
+    """
+    deviation = REACH_UM / grid.um_per_px
+    step = max(1, int(deviation // 8))
+    smooth = _gauss(values.shape[0], deviation, step) @ values @ _gauss(values.shape[1], deviation, step).T
+    fine = cv2.resize(smooth, None, fx=step, fy=step, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(fine[step : step + values.shape[0], step : step + values.shape[1]])
 
 
-def _gauss(n: int, deviation: float) -> np.ndarray:
-    """Weights (n, n) of a Gaussian cut off at four standard deviations; beyond the raster is nothing."""
-    far = round(4 * deviation)
-    weights = np.exp(-0.5 * (np.arange(-far, far + 1) / deviation) ** 2)
-    steps = np.subtract.outer(np.arange(n), np.arange(n))
-    return np.where(np.abs(steps) <= far, (weights / weights.sum())[np.clip(steps + far, 0, 2 * far)], 0.0)
+@lru_cache(maxsize=2)  # rows and columns of all maps of a section
+def _gauss(n: int, deviation: float, step: int) -> np.ndarray:
+    """Weights (m, n) of a Gaussian cut off at four standard deviations; beyond the raster is nothing.
+
+    Its middles are those of squares of `step` px, of which one lies beyond either end: interpolation needs it.
+    """
+    middles = (np.arange(-1, -(-n // step) + 1) + 0.5) * step - 0.5
+    away = np.subtract.outer(middles, np.arange(n)) / deviation
+    return np.where(np.abs(away) <= 4, np.exp(-0.5 * away**2) / (deviation * np.sqrt(2 * np.pi)), 0.0)
 
 
 def _one(grid: PixelGrid) -> float:
@@ -82,7 +92,7 @@ def _one(grid: PixelGrid) -> float:
 def _figure(title: str, what: str, values: np.ndarray, tissue: np.ndarray, grid: PixelGrid, unit: str) -> dict[str, Any]:
     inside = tissue & np.isfinite(values)
     top = _round_up(float(values[inside].max(initial=0.0)), 0.01 if unit == "percent" else 10.0)
-    rgb = ramp(np.where(inside, np.nan_to_num(values) / top, 0.0))
+    rgb = ramp(np.arange(256) / 255)[np.where(inside, 255 * np.nan_to_num(values) / top, 0.0).round().astype(np.uint8)]
     rgb[~inside] = NO_DATA
     rgb[~tissue] = NO_TISSUE
     written, png = cv2.imencode(".png", rgb[..., ::-1])

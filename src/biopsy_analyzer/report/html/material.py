@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from biopsy_analyzer.report.outlines import Rings, laid_out, split
 from biopsy_analyzer.report.pictures import Shot
 from biopsy_analyzer.score.tallies import is_sheet
 from biopsy_analyzer.settings import ClusterSettings
@@ -40,7 +41,10 @@ class Material:
 
 def numbered(rings: Sequence[Ring], ids: Iterable[int], um_per_px: float) -> dict[int, Ring]:
     """Of outlines in the order of ids 1, 2, ... those of `ids`, with the corners that objects.geojson states for them."""
-    return {number: (rings[number - 1] / um_per_px).round(GEOJSON_DECIMALS) * um_per_px for number in ids}
+    wanted = list(ids)
+    rows = np.array(wanted, dtype=np.int64) - 1
+    corners, ends = laid_out(rings.chosen(rows) if isinstance(rings, Rings) else [rings[row] for row in rows.tolist()])
+    return dict(zip(wanted, split((corners / um_per_px).round(GEOJSON_DECIMALS) * um_per_px, ends), strict=True))
 
 
 def rings_of(collection: dict[str, Any], um_per_px: float, wanted: set[tuple[str, int]]) -> dict[str, dict[int, Ring]]:

@@ -11,6 +11,7 @@ from biopsy_analyzer.report.html.render import data_uri
 from biopsy_analyzer.report.html.svg import joined, marks_path
 from biopsy_analyzer.report.html.words import plural
 from biopsy_analyzer.report.legend import scale_bar_um
+from biopsy_analyzer.report.outlines import laid_out, split
 from biopsy_analyzer.report.palette import CLUSTER_COLOURS, FIBRE_COLOURS, NUCLEUS_COLOURS, NUCLEUS_MARKERS
 from biopsy_analyzer.report.shown import fibre_class
 
@@ -60,6 +61,11 @@ def _to_units(material: Material, yx_um: np.ndarray) -> np.ndarray:
     return material.shots[0].grid.to_px(yx_um) * UNITS
 
 
+def _path(material: Material, rings: list[np.ndarray], tolerance: float) -> str:
+    corners, ends = laid_out(rings)
+    return joined(split(_to_units(material, corners), ends), tolerance)
+
+
 def _fibre_layers(material: Material) -> list[dict[str, Any]]:
     classes = fibre_class(material.fibres).to_numpy()
     ids, rings = material.fibres["fibre_id"].to_numpy(), material.rings["fibre"]
@@ -71,7 +77,7 @@ def _fibre_layers(material: Material) -> list[dict[str, Any]]:
             "label": name,
             "count": int(np.count_nonzero(classes == name)),
             "on": name in SHOWN_AT_FIRST,
-            "path": joined((_to_units(material, rings[n]) for n in ids[classes == name].tolist() if n in rings), tolerance),
+            "path": _path(material, [rings[n] for n in ids[classes == name].tolist() if n in rings], tolerance),
             "kind": "outline",
         }
         for name in FIBRE_COLOURS
@@ -111,14 +117,14 @@ def _other_layers(material: Material) -> list[dict[str, Any]]:
             "label": f"{kind} cluster" + (f", {sheets[kind]} of them a confluent sheet" if kind in sheets else ""),
             "count": len(ids[kind]),
             "on": True,
-            "path": joined((_to_units(material, rings[n]) for n in ids[kind] if n in rings), 1.0),
+            "path": _path(material, [rings[n] for n in ids[kind] if n in rings], 1.0),
             "kind": "cluster",
         }
         for kind in CLUSTER_COLOURS
     ]
     boxes = [box for flag in material.document["quality"]["flags"] for box in flag.get("boxes_um", ())]
     corners = [np.array([[top, left], [top, right], [bottom, right], [bottom, left]]) for top, left, bottom, right in boxes]
-    path = joined((_to_units(material, box) for box in corners), 0.0)
+    path = _path(material, corners, 0.0)
     flags = {"key": "flags", "group": "Quality", "label": "flagged place", "count": len(boxes), "on": True, "path": path, "kind": "flag"}
     return [*layers, flags]
 

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
+from biopsy_analyzer.report.outlines import laid_out, split
+
 
 def closed_path(ring: np.ndarray, tolerance: float) -> str:
     """Path data of a ring (k, 2) (y, x) in units, rounded to whole ones, points nearer than `tolerance` to the line left out."""
-    rounded = cv2.approxPolyDP(ring[:, ::-1].astype(np.float32).reshape(-1, 1, 2), tolerance, True)[:, 0]
-    points = rounded.round().astype(int)
-    onward = str(np.diff(points, axis=0).ravel().tolist())[1:-1].replace(",", "")  # the list as text is by far the quickest
-    return f"M{points[0, 0]} {points[0, 1]}" + (f"l{onward}z" if onward else "h0")
+    return joined([ring], tolerance)
+
+
+def joined(rings: Sequence[np.ndarray], tolerance: float) -> str:
+    """One path of many rings; "" without any."""
+    if not rings:
+        return ""
+    corners, ends = laid_out(rings)
+    kept = [cv2.approxPolyDP(ring, tolerance, True)[:, 0] for ring in split(corners[:, ::-1].astype(np.float32), ends)]
+    points = np.concatenate(kept).round().astype(int)
+    onward = np.diff(points, axis=0, prepend=0).ravel().tolist()
+    past = np.cumsum([2 * len(ring) for ring in kept]).tolist()
+    starts = points[[end // 2 - len(ring) for end, ring in zip(past, kept, strict=True)]].tolist()
+    return "".join(_closed(x, y, onward[end - 2 * len(ring) + 2 : end]) for (x, y), end, ring in zip(starts, past, kept, strict=True))
+
+
+def _closed(x: int, y: int, onward: list[int]) -> str:
+    steps = str(onward)[1:-1].replace(",", "")  # the list as text is by far the quickest
+    return f"M{x} {y}" + (f"l{steps}z" if steps else "h0")
 
 
 def marks_path(centres: np.ndarray, corners: int, radius: float) -> str:
@@ -28,8 +45,3 @@ def marks_path(centres: np.ndarray, corners: int, radius: float) -> str:
     if corners == 3:
         return "".join(f"M{x} {y - r}l{r} {2 * r - 1}h{-2 * r}z" for y, x in spots)
     return "".join(f"M{x} {y - r}l{r} {r}l{-r} {r}l{-r} {-r}z" for y, x in spots)
-
-
-def joined(rings: Iterable[np.ndarray], tolerance: float) -> str:
-    """One path of many rings."""
-    return "".join(closed_path(ring, tolerance) for ring in rings)
