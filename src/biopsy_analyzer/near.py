@@ -20,7 +20,8 @@ def pairs_within(yx: np.ndarray, reach: float) -> np.ndarray:
     apart = x.max() + 3 * reach  # between the strips, which are laid one after the other
     place = np.floor(y / reach) * apart + x
     order = np.argsort(place, kind="stable")
-    place, y, x, here = place[order], y[order], x[order], np.arange(len(yx))
+    place, here = place[order], np.arange(len(yx))
+    y, x = yx[order].T  # as they are given: less the lowest, a pair at the very reach may be rounded out of it
     slack = 1e-9 * place[-1]  # rounding; the distance decides
     strips = (here + 1, place + reach + slack), (np.searchsorted(place, place + apart - reach - slack), place + apart + reach + slack)
     found = []

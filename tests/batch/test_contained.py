@@ -14,6 +14,8 @@ import pytest
 from biopsy_analyzer.batch.contained import Contained
 from biopsy_analyzer.batch.job import Job, Options, Outcome, to_line
 from biopsy_analyzer.batch.local import run_locally, usual_workers
+from biopsy_analyzer.errors import OutputError
+from biopsy_analyzer.terminal import LOG
 
 
 @pytest.fixture
@@ -147,3 +149,11 @@ def test_closing_ends_the_workers(painted: Path, options: Options) -> None:
 
 def test_there_is_always_a_worker() -> None:
     assert usual_workers() >= 1
+
+
+@pytest.mark.fault(20)
+def test_a_log_that_cannot_be_made_is_no_bug(job: Job, options: Options) -> None:
+    (options.out / LOG).mkdir()
+    with pytest.raises(OutputError, match=r"can't write .*biopsy-analyzer\.log: Is a directory\. Free space, then run the same command"):
+        list(run_locally([job], options, workers=1))
+    assert workers() == []

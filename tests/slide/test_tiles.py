@@ -99,6 +99,16 @@ def test_missing_and_damaged_tiles_are_white_and_counted_once() -> None:
     assert (level.damaged, level.missing, level.decoded) == (1, 1, 0)
 
 
+def test_a_tile_that_there_was_no_memory_for_is_not_a_damaged_one() -> None:
+    def decode(row: int, column: int) -> np.ndarray:
+        raise MemoryError
+
+    level = TiledLevel("a", 0, (640, 960), TILE, decode, TileCache())
+    with pytest.raises(MemoryError):
+        level.read(0, 0, 5, 5)
+    assert level.damaged == 0
+
+
 @pytest.fixture(scope="module")
 def slides(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     folder = tmp_path_factory.mktemp("tiles")

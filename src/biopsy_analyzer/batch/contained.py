@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Event, Lock, Thread
+from typing import BinaryIO
 
 import psutil
 
 from biopsy_analyzer.batch.job import Job, Options, Outcome, outcome_of, to_line
+from biopsy_analyzer.errors import OutputError
 from biopsy_analyzer.terminal import LOG
 
 TRIES = 2
@@ -86,7 +88,7 @@ class Contained:
     def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-P", "-c", _CODE]  # -P: nothing is imported from where the slides lie
         environment = {"OMP_NUM_THREADS": str(self._threads), **os.environ}
-        with (self._options.out / LOG).open("ab") as log:
+        with self._log() as log:
             process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, start_new_session=True
             )
@@ -95,6 +97,13 @@ class Contained:
             process.stdin.write(to_line(self._options).encode() + b"\n")
             process.stdin.flush()
         return process
+
+    def _log(self) -> BinaryIO:
+        path = self._options.out / LOG
+        try:
+            return path.open("ab")
+        except OSError as error:
+            raise OutputError(f"can't write {path}: {error.strerror}. Free space, then run the same command to resume") from error
 
 
 class _Watch(Thread):

@@ -54,7 +54,7 @@ def run_locally(
         for hand in hands:
             hand.stop()
         log = options.out / LOG
-        if log.exists() and not log.stat().st_size:
+        if log.is_file() and not log.stat().st_size:
             log.unlink()
 
 

@@ -72,7 +72,7 @@ class TiledLevel:
     """A level by a function `decode(row, column)` of its tiles; see `reader.Level`.
 
     `decode` returns RGB uint8 of a whole tile or, at the lower and right edge, of what lies inside the level; None for a tile that
-    is not stored. Whatever it raises, except our own errors, means that the tile is damaged: it is read as white and counted, and
+    is not stored. Whatever it raises, but our own errors and MemoryError, means that the tile is damaged: it is read as white and counted;
     more than 1 % of a level's tiles raise NotASlide.
     """
 
@@ -120,7 +120,7 @@ class TiledLevel:
     def _load(self, row: int, column: int) -> np.ndarray:
         try:
             pixels = self._decode(row, column)
-        except BiopsyAnalyzerError:
+        except (BiopsyAnalyzerError, MemoryError):  # without memory a good tile would be white, too
             raise
         except Exception as error:  # codecs raise of every kind; all mean that these bytes are no tile
             self._count_damage(row, column, error)
