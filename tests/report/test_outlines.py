@@ -62,10 +62,9 @@ def test_stairs_become_a_line_and_the_area_stays() -> None:
     grid = PixelGrid((40, 41), 2.0, (10.0, 20.0))
     rings = outlines(np.tril(np.ones((40, 41), np.int32)), grid)
     ring, smooth = grid.to_px(rings[0]), grid.to_px(rings.without_stairs()[0])
-    # of the square corner and both ends of the stairs one point or two are left, and nothing stands between
-    cut = {(0.0, 0.5), (0.5, 0.0), (39.5, 0.0), (40.0, 0.5), (40.0, 39.5), (39.5, 40.0)}
-    assert {tuple(corner) for corner in smooth} <= cut
-    assert shoelace(smooth) == pytest.approx(shoelace(ring), abs=40 * 0.5)  # half a pixel along two sides at most
+    # the square corner at the lower left and both ends of the stairs are cut, and nothing stands between
+    assert {tuple(corner) for corner in smooth} == {(0.0, 0.5), (0.5, 0.0), (39.5, 0.0), (40.0, 0.5), (40.0, 39.5), (39.5, 40.0)}
+    assert shoelace(ring) - 0.5 <= shoelace(smooth) <= shoelace(ring)
 
 
 @settings(max_examples=40, deadline=None)
@@ -81,7 +80,6 @@ def test_without_stairs_no_corner_moves_by_a_pixel(seed: int) -> None:
         line = drawn.astype(np.float32).reshape(-1, 1, 2)
         far = [abs(cv2.pointPolygonTest(line, corner, True)) for corner in ring.tolist()]
         assert max(far) <= 0.5 + np.sqrt(0.125) + 1e-3  # half a pixel, and what the corner was cut by
-        assert len(drawn) <= len(ring)
 
 
 def test_any_sequence_can_be_laid_out() -> None:

@@ -12,6 +12,8 @@ import numpy as np
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.segment.runs import Runs, as_runs
 
+_NEAR = 0.9  # in half pixels; at a whole one right angles lose a point, and straight sides lean
+
 
 class Rings(Sequence[np.ndarray]):
     """Outlines, each (k, 2) float64 corners (y, x) in um, not closed; kept as whole pixels of `grid`, at 8 bytes a corner.
@@ -54,12 +56,11 @@ class Rings(Sequence[np.ndarray]):
         Each corner is cut at half a pixel before and behind it, then points within half a pixel of the line are left out. The least
         labels may end as two points.
         """
-        before = _before(self._ends)
-        back = np.sign(self._corners - self._corners[before])  # along an edge, which is at least a pixel long
+        back, onward = (np.sign(steps) for steps in _steps(self._corners, self._ends))  # each is along an edge, at least a pixel long
         cut = np.empty((2 * len(back), 2), np.int32)  # in half pixels
         cut[::2] = 2 * self._corners - back
-        cut[2 * before + 1] = 2 * self._corners[before] + back
-        rings = [cv2.approxPolyDP(ring, 1.0, True)[:, 0] for ring in split(cut, 2 * self._ends)]
+        cut[1::2] = 2 * self._corners + onward
+        rings = [cv2.approxPolyDP(ring, _NEAR, True)[:, 0] for ring in split(cut, 2 * self._ends)]
         grid = PixelGrid((2 * self._grid.shape[0], 2 * self._grid.shape[1]), self._grid.um_per_px / 2, self._grid.origin_um)
         return Rings(np.concatenate([np.zeros((0, 2), np.int32), *rings]), np.cumsum([len(ring) for ring in rings], dtype=np.int64), grid)
 
@@ -120,19 +121,21 @@ def _edge_polygon(mask: np.ndarray) -> np.ndarray:
 
 def _without_straight_points(corners: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rings, one after the other, without repeated points and points on a straight line between their neighbours; and their ends."""
-    corners, ends = _only(corners, ends, np.any(corners != corners[_before(ends)], axis=1))
-    back = corners - corners[_before(ends)]
-    onward = np.empty_like(back)
-    onward[_before(ends)] = back
+    corners, ends = _only(corners, ends, np.any(_steps(corners, ends)[0], axis=1))
+    back, onward = _steps(corners, ends)
     return _only(corners, ends, back[:, 0] * onward[:, 1] != back[:, 1] * onward[:, 0])
 
 
-def _before(ends: np.ndarray) -> np.ndarray:
-    """For each point of rings that end there the number of the point before it in its ring."""
-    total = int(ends[-1]) if len(ends) else 0
-    before = np.arange(total) - 1
-    before[np.concatenate([[0], ends[:-1]])[: len(ends)]] = ends - 1
-    return before
+def _steps(corners: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each corner of rings that end there the way (y, x) from the corner before it in its ring, and that to the next."""
+    sizes = np.diff(ends, prepend=0)
+    last = ends[sizes > 0] - 1
+    first = np.concatenate([[0], last[:-1] + 1])[: len(last)]
+    back = np.diff(corners, axis=0, prepend=corners[:1])
+    back[first] = corners[first] - corners[last]
+    onward = np.concatenate([back[1:], back[:1]])
+    onward[last] = back[first]
+    return back, onward
 
 
 def _only(corners: np.ndarray, ends: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -66,8 +66,7 @@ def _draw_fibres(drawn: np.ndarray, grid: PixelGrid, classes: np.ndarray, outlin
 
 def _fill(drawn: np.ndarray, ring: np.ndarray, tinted: np.ndarray) -> None:
     """Replace each value inside the ring by what `tinted`, uint8 (256, 3), holds for it; only the ring's box is looked at."""
-    left, top = np.maximum(ring.min(axis=0) >> _SUBPIXEL_BITS, 0).tolist()
-    right, bottom = np.maximum((ring.max(axis=0) >> _SUBPIXEL_BITS) + 2, 0).tolist()
+    left, top, right, bottom = (max(0, edge) for edge in _box(ring))
     box = drawn[top:bottom, left:right]
     if box.size:
         inside = np.zeros(box.shape[:2], np.uint8)
@@ -101,15 +100,16 @@ def _write_numbers(drawn: np.ndarray, fibres: pd.DataFrame, outlined: list[np.nd
     """The number of each fibre that is not normal at its lower end, where it hides least of what lies inside."""
     numbers = fibres["fibre_id"].tolist()
     for row in np.flatnonzero((fibre_class(fibres) != "normal").to_numpy()).tolist():
-        ring = outlined[row] / (1 << _SUBPIXEL_BITS)
-        (left, top), (right, bottom) = ring.min(axis=0), ring.max(axis=0)
+        ring = outlined[row]
+        left, top, right, bottom = _box(ring)
         number = number_masks(numbers[row])
         width = number.shape[2]
         if right - left < 1.2 * width or bottom - top < 2 * FONT_PX:
             continue
-        x = ring[ring[:, 1] >= bottom - 2, 0].mean() - width / 2
+        lowest = ring[ring[:, 1] >= (bottom - 2) << _SUBPIXEL_BITS, 0] / (1 << _SUBPIXEL_BITS)
+        x = (lowest.min() + lowest.max() - width) / 2
         x = float(np.clip(x, 0, max(0, drawn.shape[1] - width)))  # a number that the edge cuts would be that of another fibre
-        _stamp(drawn, round(bottom) - 2 - number.shape[1], round(x), number)
+        _stamp(drawn, bottom - 3 - number.shape[1], round(x), number)
 
 
 def _stamp(drawn: np.ndarray, top: int, left: int, number: np.ndarray) -> None:
@@ -132,6 +132,12 @@ def draw_markers(drawn: np.ndarray, centres: np.ndarray, marker: Marker, radius:
 def _rings(outlines: Sequence[np.ndarray], grid: PixelGrid) -> list[np.ndarray]:
     corners, ends = laid_out(outlines)
     return split(_drawable(grid.to_px(corners)), ends)
+
+
+def _box(ring: np.ndarray) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of a ring as `_drawable` has it, in px; right and bottom are past its last pixel."""
+    left, top, width, height = cv2.boundingRect(ring)
+    return left >> _SUBPIXEL_BITS, top >> _SUBPIXEL_BITS, ((left + width) >> _SUBPIXEL_BITS) + 1, ((top + height) >> _SUBPIXEL_BITS) + 1
 
 
 def _of(rings: list[np.ndarray], chosen: np.ndarray) -> list[np.ndarray]:

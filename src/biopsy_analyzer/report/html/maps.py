@@ -8,12 +8,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from biopsy_analyzer.errors import OutputError
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.report.html.material import Material
 from biopsy_analyzer.report.html.render import data_uri
 from biopsy_analyzer.report.legend import scale_bar_um
 from biopsy_analyzer.report.pictures import decode_small
+from biopsy_analyzer.report.png import png_bytes
 from biopsy_analyzer.score.axes import observe
 from biopsy_analyzer.score.places import no_places
 from biopsy_analyzer.settings import Settings, TissueSettings
@@ -95,13 +95,10 @@ def _figure(title: str, what: str, values: np.ndarray, tissue: np.ndarray, grid:
     rgb = ramp(np.arange(256) / 255)[np.where(inside, 255 * np.nan_to_num(values) / top, 0.0).round().astype(np.uint8)]
     rgb[~inside] = NO_DATA
     rgb[~tissue] = NO_TISSUE
-    written, png = cv2.imencode(".png", rgb[..., ::-1])
-    if not written:
-        raise OutputError("a map for the report can't be encoded as PNG")
     bar_um = scale_bar_um(0.3 * grid.shape[1] * grid.um_per_px)
     peak = float(values[inside].max(initial=0.0))
     return {
-        "title": title, "what": what, "uri": data_uri(png.tobytes(), "png"), "top": top, "unit": unit, "peak": peak,
+        "title": title, "what": what, "uri": data_uri(png_bytes(rgb), "png"), "top": top, "unit": unit, "peak": peak,
         "width": grid.shape[1], "height": grid.shape[0], "bar": {"um": bar_um, "px": round(bar_um / grid.um_per_px, 1)},
     }  # fmt: skip
 
