@@ -134,6 +134,6 @@ def browser() -> Iterator[object]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        started = playwright.chromium.launch(executable_path=program, timeout=300_000, args=["--no-sandbox", "--disable-dev-shm-usage"])
         yield started
         started.close()

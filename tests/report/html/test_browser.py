@@ -10,6 +10,7 @@ import numpy as np
 import pypdfium2
 import pytest
 
+PATIENCE_MS = 300_000  # not the browser's 30 s: a loaded machine is slow, and a wait ends with what is waited for
 PAGES = ["sick/report.html", "blank/report.html", "hostile/report.html", "index.html"]
 CONTRAST = """() => {
   const parse = (c) => c.match(/[\\d.]+/g).map(Number);
@@ -38,6 +39,7 @@ CONTRAST = """() => {
 def opened(browser: Any, path: Path, width: int = 1280) -> tuple[Any, list[str]]:
     """The page in a window of its own, and what it complained of or asked for."""
     page = browser.new_page(viewport={"width": width, "height": 800})
+    page.set_default_timeout(PATIENCE_MS)
     noise: list[str] = []
     page.on("console", lambda message: noise.append(message.text))
     page.on("pageerror", lambda error: noise.append(str(error)))

@@ -28,6 +28,7 @@ def folder_of(results: Path, out: Path, name: str) -> Path:
 def test_an_empty_folder_says_so(tmp_path: Path) -> None:
     assert rows_of(tmp_path) == []
     assert "No results lie in this folder yet." in (tmp_path / "index.html").read_text("utf-8")
+    assert "Every result in this folder is here, whichever call" in (tmp_path / "index.html").read_text("utf-8")
 
 
 def test_links_lead_to_reports_whatever_the_folders_are_called(results: Path, tmp_path: Path) -> None:
