@@ -12,7 +12,7 @@ from biopsy_analyzer.report.saved import Saved, read_document
 from biopsy_analyzer.report.scores_json import ScoresDocument, to_text
 from biopsy_analyzer.report.tables_io import write_table
 from biopsy_analyzer.score import Scores, score
-from biopsy_analyzer.score.evidence import evidence_objects
+from biopsy_analyzer.score.traced import evidence_objects
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.versions import software_versions
 

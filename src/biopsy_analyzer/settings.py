@@ -162,9 +162,9 @@ class ScoreSettings(_Group):
     firm_call: float = Field(
         0.8,
         ge=0,
-        le=1,
-        description="Probability from which the call of a necrotic fibre is firm; its interval is made of firm calls. Prior. "
-        "Another one needs a necrosis_recall and necrosis_false of its own.",
+        le=0.9,
+        description="Probability from which the call of a necrotic fibre is firm; its interval is made of firm calls. Prior. Another one "
+        "needs a necrosis_recall and necrosis_false of its own; above 0.9 too few calls are firm.",
     )
     bootstrap_rounds: int = Field(1000, ge=100, le=100_000, description="Rounds of the block bootstrap.")
     seed: int = Field(0, ge=0, le=2**31, description="Seed of the bootstrap.")

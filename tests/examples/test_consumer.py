@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from biopsy_analyzer.score import score
-from biopsy_analyzer.score.evidence import FINDINGS, NOT_ON_HE
+from biopsy_analyzer.score.findings import FINDINGS, NOT_ON_HE
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.tables import CLUSTERS, empty
 

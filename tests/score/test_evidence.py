@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from biopsy_analyzer.score import score, unassessed
-from biopsy_analyzer.score.evidence import FINDINGS, NEED_KINDS, NOT_ON_HE, evidence_objects
+from biopsy_analyzer.score.findings import FINDINGS, NEED_KINDS, NOT_ON_HE
+from biopsy_analyzer.score.traced import evidence_objects
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.tables import CLUSTERS, EVIDENCE, empty
 from made_tables import make_fibres, make_nuclei, two_fascicles
@@ -24,7 +25,9 @@ def section():
     fibres = make_fibres(state.tolist(), macrophages_inside=eaten)
     fibres.loc[order[200:260], "internal_nuclei_count"] = 1.0
     at = np.random.default_rng(1).uniform(0, 2100, (40, 2))
-    nuclei = make_nuclei(["lymphocyte"] * 40, y_um=at[:, 0], x_um=at[:, 1], fibre_distance_um=5.0)
+    nuclei = make_nuclei(
+        ["lymphocyte"] * 40, y_um=at[:, 0], x_um=at[:, 1], fibre_distance_um=5.0, cluster_id=np.repeat([3, 2, 0], [11, 9, 20])
+    )
     clusters = (
         empty(CLUSTERS)
         .reindex(range(3))
@@ -90,7 +93,7 @@ def test_necrosis_at_fascicle_borders_by_hand():
     assert found.ci95[0] <= found.value <= found.ci95[1]
     bare = items(score(many, make_nuclei([]), empty(CLUSTERS), 35.0, SETTINGS, nuclei_assessed=True))["perifascicular-necrosis"]
     assert (bare.value, bare.state) == (item.value, "not_assessable")
-    assert bare.reason.startswith("fascicle borders may be gaps of missed fibres: fibres cover ")
+    assert bare.reason.startswith("fascicle borders may be gaps of missed fibres: outlined fibres cover ")
 
 
 def test_how_many_clusters_at_necrosis_are_large_is_said():
@@ -99,7 +102,43 @@ def test_how_many_clusters_at_necrosis_are_large_is_said():
     two = pd.concat([clusters, clusters[:1].assign(cluster_id=4, cells=200)], ignore_index=True)
     item = items(score(fibres, nuclei, two, 4.5, SETTINGS, nuclei_assessed=True))["clusters-at-necrosis"]
     assert (item.value, item.state) == (2.0, "present")
-    assert item.reason == "2 found, 1 of them of 10 or more cells; counted, so without an interval"
+    assert item.reason == "2 clusters, 1 of them of 10 or more cells; counted, so without an interval"
+
+
+def test_a_cluster_of_ten_has_ten_cells_that_count_as_inflammation():
+    """At a dead fibre lymphocytes count and macrophages don't; an infiltrate that touches one is no less an infiltrate."""
+    fibres = make_fibres(["necrotic"] * 100 + ["normal"] * 800)
+    kinds = ["lymphocyte"] * 10 + ["lymphocyte"] * 9 + ["macrophage"] * 30 + ["macrophage"] * 10
+    distance = np.repeat([5.0, 5.0, 5.0, 30.0], [10, 9, 30, 10])
+    nuclei = make_nuclei(kinds, cluster_id=np.repeat([1, 2, 3], [10, 39, 10]), necrosis_distance_um=distance)
+    table = empty(CLUSTERS).reindex(range(3))
+    table = table.assign(
+        cluster_id=[1, 2, 3], kind=["lymphocytic", "macrophage", "macrophage"], cells=[10, 39, 10], necrotic_fibres=[1, 1, 1]
+    )
+    found = items(score(fibres, nuclei, table, 4.5, SETTINGS, nuclei_assessed=True))
+    assert (found["clusters-of-ten"].value, found["clusters-of-ten"].objects.ids) == (2.0, (1, 3))
+    assert found["clusters-at-necrosis"].objects.ids == (2, 3)
+
+
+def test_arrangement_and_its_item_are_one_finding():
+    """Whatever is doubted, `space.arrangement` and the item say the same."""
+    fibres, nuclei, clusters = section()
+    few = fibres.assign(state=np.where(np.arange(900) % 80 == 0, "necrotic", "normal"))
+    bare = fibres.assign(nuclei_count=np.where(np.arange(900) % 2, 0.0, 2.0))
+    said = {}
+    for name, table, area in (
+        ("whole", fibres, 4.5),
+        ("one field", fibres, 0.29),
+        ("thin", fibres, 12.0),
+        ("few", few, 4.5),
+        ("bare", bare, 4.5),
+    ):
+        scores = score(table, nuclei, clusters, area, SETTINGS, nuclei_assessed=True)
+        item = items(scores)["necrosis-scattered"]
+        said[name] = scores.space.arrangement, item.state
+        assert "; ".join(scores.space.reasons) in item.reason
+    assert said.pop("whole") == ("scattered", "present")
+    assert set(said.values()) == {("not_assessable", "not_assessable")}
 
 
 def test_a_sheet_is_no_cluster():
@@ -163,9 +202,9 @@ def test_large_areas_are_confluent_ones_and_not_many_single_fibres():
 @pytest.mark.parametrize(
     ("area_mm2", "spoil", "says"),
     [
-        (12.0, {}, "fibres cover 30% of the tissue"),
-        (0.29, {"area_um2": 250.0}, "0.29 mm2 of tissue are one field"),
-        (4.5, {"assessable": np.arange(900) < 400}, "44% of the outlined fibres could be judged"),
+        (12.0, {}, "outlined fibres cover 30% of the tissue"),
+        (0.29, {"area_um2": 250.0}, "0.29 mm2 of tissue is one field"),
+        (4.5, {"assessable": np.arange(900) < 400}, "44.4% of the outlined fibres could be judged"),
     ],
     ids=["thin cover", "little tissue", "few judged"],
 )
@@ -190,12 +229,13 @@ def test_cells_may_lie_in_fibres_that_were_missed():
     at = np.random.default_rng(1).uniform(0, 2100, (1500, 2))
     nuclei = make_nuclei(["macrophage"] * 1500, y_um=at[:, 0], x_um=at[:, 1], fibre_distance_um=5.0)
     ten = empty(CLUSTERS).reindex([0]).assign(cluster_id=1, kind="macrophage", cells=12, necrotic_fibres=0)
+    nuclei["cluster_id"] = (np.arange(1500) < 12).astype(np.int32)
     fibres = make_fibres(["normal"] * 900)
     whole, bare = (items(score(fibres, nuclei, ten, area, SETTINGS, nuclei_assessed=True)) for area in (4.5, 9.5))
     for code in ("endomysial-infiltrate", "macrophage-predominant", "clusters-of-ten"):
         assert whole[code].state == "present", code
         assert bare[code].state == "not_assessable"
-        assert bare[code].reason.startswith("cells may lie in fibres that were missed: fibres cover 38% of the tissue")
+        assert bare[code].reason.startswith("cells may lie in fibres that were missed: outlined fibres cover 37.9% of the tissue")
 
 
 def test_under_thin_cover_no_item_of_cells_is_present_or_absent():
@@ -206,10 +246,13 @@ def test_under_thin_cover_no_item_of_cells_is_present_or_absent():
     whole, bare = (items(score(fibres, nuclei, empty(CLUSTERS), area, SETTINGS, nuclei_assessed=True)) for area in (4.5, 9.5))
     for code in ("sparse-inflammation", "lymphocytes-sparse"):
         assert whole[code].state == "absent", code
-        assert bare[code].reason.startswith("cells may lie in fibres that were missed: fibres cover 38% of the tissue")
+        assert bare[code].reason.startswith("cells may lie in fibres that were missed: outlined fibres cover 37.9% of the tissue")
     assert {code for code in NEED_KINDS if bare[code].state != "not_assessable"} == set()
     low, high = (float(f"{bound:.3g}") for bound in bare["sparse-inflammation"].ci95)
-    assert f"95 % interval {low:,.0f} to {high:,.0f} against 100" in bare["sparse-inflammation"].reason
+    assert (
+        f"95 % interval {low:,.0f} to {high:,.0f} per mm2, all of it at or above the 100 from which they are no longer sparse"
+        in bare["sparse-inflammation"].reason
+    )
 
 
 def test_no_infiltrate_is_measured_in_a_perimysium_that_is_not_seen():
@@ -235,7 +278,7 @@ def test_a_doubtful_reference_forbids_that_there_is_no_necrosis_but_not_that_the
     fibres = make_fibres(["normal"] * 900, nuclei_count=np.where(np.arange(900) < 450, 0.0, 2.0))
     scores = score(fibres, make_nuclei([]), empty(CLUSTERS), 4.5, SETTINGS, nuclei_assessed=True)
     found = items(scores)
-    assert "0.5 (at most 0.4) of the fibres called normal show no nucleus" in found["necrotic-fibres"].reason
+    assert "50% of the fibres called normal show no nucleus of their own, at most 40% is usual" in found["necrotic-fibres"].reason
     assert {found[code].state for code in ("necrotic-fibres", "regeneration", "large-necrotic-areas")} == {"not_assessable"}
     assert (found["clusters-of-ten"].state, found["sparse-inflammation"].state) == ("absent", "present")
     assert scores.pattern.label == "indeterminate"
@@ -252,7 +295,7 @@ def test_what_is_told_of_living_fibres_is_not_present_where_they_may_be_dead():
     whole, doubted = (items(score(table, nuclei, empty(CLUSTERS), 4.5, SETTINGS, nuclei_assessed=True)) for table in (fibres, dead))
     for code in ("internal-nuclei", "fibre-size-variation", "endomysial-infiltrate"):
         assert (whole[code].state, doubted[code].state) == ("present", "not_assessable"), code
-        assert doubted[code].reason.startswith("living fibres may be dead: 0.5 (at most 0.4) of the fibres called normal show no nucleus")
+        assert doubted[code].reason.startswith("living fibres may be dead: 50% of the fibres called normal show no nucleus")
         assert doubted[code].value == whole[code].value
     assert doubted["macrophage-predominant"].state == "present"
 
@@ -264,7 +307,7 @@ def test_what_rests_on_necrotic_fibres_is_not_present_while_they_are_not():
     assert found["necrotic-fibres"].state == "not_assessable"
     for code in ("myophagocytosis", "clusters-at-necrosis"):
         assert found[code].state == "not_assessable"
-        assert found[code].reason.startswith("rests on necrotic fibres, which are not settled (not settled: 95 % interval")
+        assert found[code].reason.startswith("rests on necrotic fibres, which are not settled (95 % interval")
         assert found[code].objects.count > 0  # what was found can still be looked at
 
 

@@ -155,7 +155,7 @@ def test_tissue_that_is_hardly_covered_by_fibres_gets_no_pattern(fibres_of, nucl
     covered, bare = (score(fibres_of(states), nuclei_of([]), NO_CLUSTERS, area, SETTINGS, nuclei_assessed=True) for area in (0.6, 1.3))
     assert (covered.pattern.label, covered.warnings) == ("necrosis-predominant", ())
     assert bare.pattern.label == "indeterminate"
-    assert "fibres cover 31% of the tissue" in bare.pattern.reasons[0]
+    assert "fibres cover 30.8% of the tissue" in bare.pattern.reasons[0]
     assert bare.scores.necrosis.measured == covered.scores.necrosis.measured
 
 
@@ -163,7 +163,7 @@ def test_a_single_field_gets_no_pattern(fibres_of, nuclei_of):
     states = ["necrotic"] * 20 + ["normal"] * 40
     pattern = score(fibres_of(states, area_um2=4000.0), nuclei_of([]), NO_CLUSTERS, 0.29, SETTINGS, nuclei_assessed=True).pattern
     assert pattern.label == "indeterminate"
-    assert "0.29 mm2 of tissue are one field (at least 0.3)" in pattern.reasons[0]
+    assert "0.29 mm2 of tissue is one field, at least 0.3 mm2 is wanted" in pattern.reasons[0]
     assert not any("predominant" in reason for reason in pattern.reasons)  # none is named where none may be read
 
 
@@ -226,7 +226,9 @@ def test_cut_fibres_count_by_state_not_by_size(fibres_of, nuclei_of):
 
 
 def test_clusters_by_kind(fibres_of, nuclei_of):
-    clusters = NO_CLUSTERS.reindex(range(3)).assign(kind=["macrophage", "macrophage", "mixed"], necrotic_fibres=[2, 0, 1])
+    clusters = NO_CLUSTERS.reindex(range(3)).assign(
+        cluster_id=[1, 2, 3], kind=["macrophage", "macrophage", "mixed"], necrotic_fibres=[2, 0, 1]
+    )
     found = score(fibres_of([]), nuclei_of([]), clusters, 0.5, SETTINGS, nuclei_assessed=True).clusters
     assert found.macrophage.model_dump() == {"count": 2, "per_mm2": 4.0, "around_necrotic_fibres": 1}
     assert found.mixed.around_necrotic_fibres == 1

@@ -3,19 +3,24 @@ import pytest
 from scipy.stats import hypergeom
 
 from biopsy_analyzer.score import model
+from biopsy_analyzer.score.basis import Basis
+from biopsy_analyzer.score.doubts import Doubts
+from biopsy_analyzer.score.judged import Judged, not_judged
 from biopsy_analyzer.score.places import find_places, neighbours
 from biopsy_analyzer.score.space import UNTESTED, _at_least, _name, find_confluent, find_space, join_count
 from biopsy_analyzer.settings import Settings, SpaceSettings
 from made_tables import make_fibres, make_nuclei, two_fascicles
 
 SETTINGS = Settings()
+BASIS = Basis(model.Pattern(label="indeterminate", support=None, reasons=()))
+PRESENT = Judged(0.1, (0.05, 0.2), 0.03, "present", "")
 
 
 def space_of(fibres):
     """The space block, and the fibres in confluent areas."""
     pairs = neighbours(fibres[fibres["assessable"]], SETTINGS.space)
     confluent, rows = find_confluent(fibres, pairs, SETTINGS.space)
-    return find_space(fibres, find_places(fibres, make_nuclei([]), SETTINGS.space), pairs, confluent, None, SETTINGS), rows
+    return find_space(fibres, find_places(fibres, make_nuclei([]), SETTINGS.space), pairs, confluent, BASIS, PRESENT, SETTINGS), rows
 
 
 def lattice(necrotic):
@@ -70,7 +75,7 @@ def test_scattered_grouped_and_too_few():
     assert grouped.confluent.largest_um2 == in_area.sum() * 4000
     assert grouped.confluent.share == 1
     assert few.arrangement == "not_assessable"
-    assert "9 necrotic fibres, at least 10" in few.reasons[0]
+    assert "9 necrotic fibres; at least 10" in few.reasons[0]
     assert (scattered.fascicles, scattered.perifascicular.p) == (None, None)
 
 
@@ -86,10 +91,35 @@ def test_scattered_grouped_and_too_few():
 )
 def test_scattered_is_said_only_where_grouping_is_ruled_out(observed, p, ratio, arrangement):
     grouping = model.Tested(ratio=ratio, observed=observed, expected=10.0, p=p)
-    name, reasons = _name(30, grouping, UNTESTED, SETTINGS.space)
+    name, reasons = _name(30, grouping, UNTESTED, PRESENT, Doubts(), SETTINGS.space)
     assert name == arrangement
     assert (reasons[0] == "not settled: grouping is neither shown nor ruled out") is (arrangement == "not_assessable")
     assert any(f"{observed} pairs of necrotic neighbours, 10.0 by chance" in reason for reason in reasons)
+
+
+CHANCE = model.Tested(ratio=1.0, observed=10, expected=10.0, p=0.5)
+MANY = model.Tested(ratio=2.0, observed=20, expected=10.0, p=1e-4)
+THIN = Doubts(section=("few fibres",), cover=("few fibres",))
+
+
+@pytest.mark.parametrize(
+    ("grouping", "at_border", "necrosis", "doubts", "arrangement", "why"),
+    [
+        (CHANCE, CHANCE, PRESENT, Doubts(), "scattered", "10 pairs of necrotic neighbours"),
+        (CHANCE, CHANCE, PRESENT, Doubts(section=("one field",)), "not_assessable", "groups may have been missed: one field"),
+        (CHANCE, CHANCE, PRESENT, Doubts(reference=("dead",)), "not_assessable", "groups may have been missed: dead"),
+        (CHANCE, MANY, PRESENT, Doubts(section=("one field",)), "perifascicular", "10 pairs"),
+        (CHANCE, MANY, PRESENT, THIN, "not_assessable", "fascicle borders may be gaps of missed fibres: few fibres"),
+        (MANY, MANY, PRESENT, THIN, "grouped", "20 pairs"),
+        (MANY, MANY, PRESENT._replace(state="absent"), Doubts(), "not_assessable", "rests on necrotic fibres, which are absent ()"),
+        (CHANCE, CHANCE, not_judged("few"), Doubts(), "not_assessable", "rests on necrotic fibres, which are not settled (few)"),
+    ],
+)
+def test_the_arrangement_is_told_only_where_nothing_speaks_against_it(grouping, at_border, necrosis, doubts, arrangement, why):
+    name, reasons = _name(30, grouping, at_border, necrosis, doubts, SETTINGS.space)
+    assert name == arrangement
+    assert reasons[0].startswith(why)
+    assert any("of necrotic neighbours" in reason for reason in reasons)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +157,6 @@ def test_false_alarms_are_as_rare_as_stated():
     for _ in range(150):
         labelled = fibres.assign(state=np.where(rng.permutation(288) < 30, "necrotic", "normal"))
         confluent = find_confluent(labelled, pairs, SETTINGS.space)[0]
-        names.append(find_space(labelled, places, pairs, confluent, None, SETTINGS).arrangement)
+        names.append(find_space(labelled, places, pairs, confluent, BASIS, PRESENT, SETTINGS).arrangement)
     assert names.count("grouped") + names.count("perifascicular") <= 7
     assert names.count("scattered") >= 90  # of the others 30 necrotic fibres don't settle a quarter to a third

@@ -183,7 +183,7 @@ def test_little_tissue_under_fibres_is_flagged_with_the_bare_places() -> None:
     (flag,) = cover_flags(some, tissue, tissue.area_mm2, 0.7)
     assert (flag.code, flag.threshold) == ("thin-cover", 0.7)
     assert flag.value == pytest.approx(len(some) * 0.008 / tissue.area_mm2)
-    assert flag.message.startswith(f"{flag.value:.3g} (at least 0.7) of the tissue")
+    assert flag.message.startswith(f"Outlined fibres cover {100 * flag.value:.3g}% of the tissue, at least 70% is wanted")
     assert flag.boxes_um == ((1600.0, 600.0, 2200.0, 1200.0),)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from biopsy_analyzer.report.result import Labels
 from biopsy_analyzer.report.saved import Saved
 from biopsy_analyzer.report.scores_json import ScoresDocument, to_text
 from biopsy_analyzer.report.tables_io import write_table
-from biopsy_analyzer.score.evidence import evidence_objects
+from biopsy_analyzer.score.traced import evidence_objects
 from biopsy_analyzer.settings import Settings
 
 FOLDER = "corrected"
@@ -48,7 +47,7 @@ def export(corrections: Corrections) -> Path:
     write_labels(_labels(corrections, "fibres"), _labels(corrections, "nuclei"), folder)
     pictures = corrections.saved.folder / "pictures.parquet"
     if pictures.exists():
-        shutil.copyfile(pictures, folder / pictures.name)
+        write_bytes(folder / pictures.name, pictures.read_bytes())
     settings = Settings.model_validate(corrections.saved.document["settings"])
     write_table(evidence_objects(fibres, nuclei, clusters, settings), folder, "evidence")
     document = corrected_document(corrections)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from biopsy_analyzer.score.axes import Observed, axis_values, observe
+from biopsy_analyzer.score.basis import NO_BALANCE, Basis, find_basis
 from biopsy_analyzer.score.doubts import Doubts, find_doubts
-from biopsy_analyzer.score.evidence import Basis, find_evidence, objects_of
-from biopsy_analyzer.score.intervals import Drawn, Resampled, block_sums, resample
+from biopsy_analyzer.score.evidence import find_evidence, judge_necrosis
+from biopsy_analyzer.score.intervals import Drawn, block_sums, resample
 from biopsy_analyzer.score.model import (
     AreaFractions,
     Axes,
-    Axis,
     ClusterCounts,
     Clusters,
     FibreCounts,
@@ -23,15 +24,13 @@ from biopsy_analyzer.score.model import (
     MeasuredAxis,
     Pattern,
     Scores,
-    Space,
     Spread,
 )
-from biopsy_analyzer.score.pattern import find_pattern
 from biopsy_analyzer.score.places import find_places, neighbours, no_places
-from biopsy_analyzer.score.reader import read_density, read_share
-from biopsy_analyzer.score.space import NO_PLACES, NOTHING_CONFLUENT, UNTESTED, find_confluent, find_space
+from biopsy_analyzer.score.space import find_confluent, find_space, nowhere
 from biopsy_analyzer.score.stages import NO_STAGES, find_stages
 from biopsy_analyzer.score.tallies import area_fractions, cluster_counts, fibre_counts, inflammation, sheets
+from biopsy_analyzer.score.traced import objects_of
 from biopsy_analyzer.settings import ScoreSettings, Settings
 from biopsy_analyzer.tables import CLUSTER_KINDS, CLUSTERS, FIBRES, NUCLEI, empty
 
@@ -40,7 +39,6 @@ __all__ = ["Doubts", "Scores", "judge", "score", "unassessed"]
 FIBRES_UNIT, CELLS_UNIT = "share of assessable fibres", "interstitial inflammatory cells per mm2 of tissue"
 NO_SHARE = MeasuredAxis(value=None, ci95=None, measured=None, measured_ci95=None, unit=FIBRES_UNIT, grade=None, grade_ci95=None)
 NO_INFLAMMATION = NO_SHARE.model_copy(update={"unit": CELLS_UNIT})
-NO_BALANCE = Axis(value=None, ci95=None)
 NO_AXES = Axes(necrosis=NO_SHARE, regeneration=NO_SHARE, inflammation=NO_INFLAMMATION, balance=NO_BALANCE)
 
 
@@ -69,57 +67,61 @@ def judge(
     observed = observe(fibres, cells, places, settings, in_area)
     assessable = len(observed.fibre_yx)
     seen = resample(block_sums(observed, area or 1.0, settings.score), settings.score) if assessable >= settings.score.min_fibres else None
-    with_cells = nuclei_assessed and area is not None
-    space = find_space(fibres, places, pairs, confluent, seen if with_cells else None, settings)
     doubts = find_doubts(fibres, cells, observed.nuclei["inflammatory"] > 0, area, settings)
-    basis = _basis(seen, observed, space, warnings, doubts, with_cells, settings)
+    basis = find_basis(seen, assessable, warnings, doubts, nuclei_assessed and area is not None, settings)
+    space = find_space(fibres, places, pairs, confluent, basis, judge_necrosis(basis, settings), settings)
     objects = objects_of(fibres, cells, clusters, observed, in_area, settings)
     scores = Scores(
-        fibres=fibre_counts(fibres, nuclei_assessed),
-        area_fractions=area_fractions(fibres),
-        clusters=Clusters(**{kind: cluster_counts(clusters, kind, area, settings.clusters, nuclei_assessed) for kind in CLUSTER_KINDS}),
-        inflammation=inflammation(observed, area, nuclei_assessed),
-        sheets=sheets(clusters, cells, settings.clusters, nuclei_assessed),
+        **_counts(fibres, cells, clusters, observed, area, settings, nuclei_assessed),
         scores=_axes(basis, settings.score),
         pattern=basis.pattern,
         stages=find_stages(seen, settings.space.min_damaged)[0] if seen and nuclei_assessed else NO_STAGES,
         space=space,
-        evidence=find_evidence(basis, objects, clusters, settings),
+        evidence=find_evidence(basis, space, objects, clusters, settings),
         warnings=tuple(warnings),
     )
     return scores, doubts
 
 
+def _counts(
+    fibres: pd.DataFrame,
+    cells: pd.DataFrame,
+    clusters: pd.DataFrame,
+    observed: Observed,
+    area: float | None,
+    settings: Settings,
+    nuclei_assessed: bool,
+) -> dict[str, Any]:
+    """What is counted and not judged."""
+    kinds = {kind: cluster_counts(clusters, kind, area, settings.clusters, nuclei_assessed) for kind in CLUSTER_KINDS}
+    return {
+        "fibres": fibre_counts(fibres, nuclei_assessed),
+        "area_fractions": area_fractions(fibres),
+        "clusters": Clusters(**kinds),
+        "inflammation": inflammation(observed, area, nuclei_assessed),
+        "sheets": sheets(clusters, cells, settings.clusters, nuclei_assessed),
+    }
+
+
 def unassessed(why: str) -> Scores:
     """Null for everything, with `why` as the warning and the pattern's reason: nothing of this section could be looked at."""
     spread = Spread(median=None, p10=None, p90=None)
-    kinds = {kind: ClusterCounts(count=None, per_mm2=None, around_necrotic_fibres=None) for kind in CLUSTER_KINDS}
+    nothing = ClusterCounts(count=None, per_mm2=None, around_necrotic_fibres=None)
     counts = {name: None for name in FibreCounts.model_fields if name not in ("area_um2", "min_feret_um")}
-    nowhere = Space(
-        arrangement="not_assessable",
-        reasons=(why,),
-        grouping=UNTESTED,
-        perifascicular=UNTESTED,
-        perifascicular_fibres=None,
-        fascicles=None,
-        confluent=NOTHING_CONFLUENT,
-        cells=NO_PLACES,
-    )
-    pattern = Pattern(label="indeterminate", support=None, reasons=(why,))
-    basis = Basis(None, None, None, None, None, NO_BALANCE, None, nowhere, pattern, why, cells=False, doubts=Doubts())
+    basis = Basis(Pattern(label="indeterminate", support=None, reasons=(why,)), why)
     fibres, nuclei, clusters = empty(FIBRES), empty(NUCLEI), empty(CLUSTERS)
-    nothing = observe(fibres, nuclei, no_places(fibres, nuclei), Settings())
-    objects = objects_of(fibres, nuclei, clusters, nothing, np.zeros(0, dtype=bool), Settings())
+    observed = observe(fibres, nuclei, no_places(fibres, nuclei), Settings())
+    objects = objects_of(fibres, nuclei, clusters, observed, np.zeros(0, dtype=bool), Settings())
     return Scores(
         fibres=FibreCounts(**counts, area_um2=spread, min_feret_um=spread),
         area_fractions=AreaFractions(**dict.fromkeys(AreaFractions.model_fields)),
-        clusters=Clusters(**kinds),
+        clusters=Clusters(**dict.fromkeys(CLUSTER_KINDS, nothing)),
         inflammation=Inflammation(**dict.fromkeys(Inflammation.model_fields)),
         scores=NO_AXES,
-        pattern=pattern,
+        pattern=basis.pattern,
         stages=NO_STAGES,
-        space=nowhere,
-        evidence=find_evidence(basis, objects, clusters, Settings()),
+        space=nowhere(why),
+        evidence=find_evidence(basis, nowhere(why), objects, clusters, Settings()),
         warnings=(why,),
     )
 
@@ -138,51 +140,6 @@ def _warnings(fibres: pd.DataFrame, area: float | None, settings: ScoreSettings,
     elif area is None:
         found.append("values per mm2, inflammation and balance are null: no tissue area")
     return found
-
-
-def _basis(
-    seen: Resampled | None,
-    observed: Observed,
-    space: Space,
-    warnings: list[str],
-    doubts: Doubts,
-    with_cells: bool,
-    settings: Settings,
-) -> Basis:
-    """The axes' quantities with their draws, the reader's errors in them, and the pattern."""
-    if seen is None:
-        pattern = Pattern(label="indeterminate", support=None, reasons=(warnings[0],))
-        return Basis(None, observed, None, None, None, NO_BALANCE, None, space, pattern, warnings[0], with_cells, doubts)
-    reader = settings.reader
-    necrosis, regeneration = (_share(seen, part, rates, settings) for part, rates in reader.by_state().items())
-    facts = [_fact(necrosis, "necrotic or pale-fragmented"), _fact(regeneration, "regenerating")]
-    n = len(observed.fibre_yx)
-    few = f"{n} fibres; figures settle at about {settings.score.settled_fibres}: read this for the section, not for the muscle"
-    against = (*doubts.section, *doubts.reference)
-    about_number = (few,) if n < settings.score.settled_fibres else ()
-    counted = seen.density("inflammatory", settings.score.cells_design) if with_cells else None
-    if counted is None:
-        pattern = Pattern(label="indeterminate", support=None, reasons=(warnings[-1], *against, *facts, *about_number))
-        return Basis(seen, observed, necrosis, regeneration, None, NO_BALANCE, None, space, pattern, "", with_cells, doubts)
-    inflamed = read_density(counted, seen, reader, settings.score)
-    low, high = inflamed.interval()
-    facts.append(f"{inflamed.value:.0f} interstitial inflammatory cells per mm2 (95 % interval {low:.0f} to {high:.0f})")
-    facts += doubts.cells
-    values = axis_values(np.array([necrosis.value, regeneration.value, inflamed.value]), settings.score)
-    drawn = axis_values(np.column_stack([necrosis.draws, regeneration.draws, inflamed.draws]), settings.score)
-    balance = Drawn(float(values[0] - values[2]), drawn[:, 0] - drawn[:, 2])
-    pattern = find_pattern(values[0], values[2], drawn[:, [0, 2]], settings.score, (*facts, *about_number), against)
-    mixing = find_stages(seen, settings.space.min_damaged)[1]
-    axis = Axis(value=balance.value, ci95=balance.interval())
-    return Basis(seen, observed, necrosis, regeneration, inflamed, axis, mixing, space, pattern, "", with_cells, doubts)
-
-
-def _share(seen: Resampled, part: str, rates: tuple, settings: Settings) -> Drawn:
-    told_part = "firm_necrotic" if part == "necrotic" else part  # healthy fibres are seldom called regenerating, firmly or not
-    counted, told = seen.share(part, "fibres"), seen.share(told_part, "fibres")
-    assert counted is not None  # at least `min_fibres`
-    assert told is not None
-    return read_share(counted, told, told_part, seen, rates, settings.score, f"unsure_{part}")
 
 
 def _axes(basis: Basis, settings: ScoreSettings) -> Axes:
@@ -216,8 +173,3 @@ def _axis(i: int, quantity: Drawn, settings: ScoreSettings) -> MeasuredAxis:
 def grade(value: float, settings: ScoreSettings) -> Grade:
     """0 to 3: how many of the bounds in `grades` an axis value reaches."""
     return sum(value >= bound for bound in settings.grades)
-
-
-def _fact(quantity: Drawn, what: str) -> str:
-    low, high = quantity.interval()
-    return f"{quantity.value:.1%} of fibres {what} (95 % interval {low:.1%} to {high:.1%})"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from biopsy_analyzer.settings import Settings
-from biopsy_analyzer.tissue.flags import Flag, cell_flags, oblique_flags, reference_flags
+from biopsy_analyzer.tissue.flags import Flag, cell_flags, oblique_flags, percent, reference_flags
 
 
 @dataclass(frozen=True)
@@ -30,18 +30,25 @@ class Doubts:
     flags: tuple[Flag, ...] = ()
 
 
+NO_DOUBTS = Doubts()
+
+
 def find_doubts(fibres: pd.DataFrame, nuclei: pd.DataFrame, inflammatory: np.ndarray, area: float | None, settings: Settings) -> Doubts:
     """The doubts of a section; inflammatory bool (m,): the nuclei that count as inflammation; area: mm2 of tissue, None unknown."""
     section, bare = [], []
     if area is not None and area < settings.tissue.small_tissue_mm2:
-        section.append(f"{area:.2g} mm2 of tissue are one field (at least {settings.tissue.small_tissue_mm2:g}): damage comes in patches")
+        wanted = f"at least {settings.tissue.small_tissue_mm2:g} mm2 is wanted: damage comes in patches"
+        section.append(f"{area:.2g} mm2 of tissue is one field, {wanted}")
     cover = fibres["area_um2"].sum() / 1e6 / area if area is not None else 1.0
     if cover < settings.score.min_cover:
-        bare.append(f"fibres cover {cover:.0%} of the tissue (at least {settings.score.min_cover:.0%}): fibres missed, or hardly muscle")
+        wanted = f"at least {percent(settings.score.min_cover)} is wanted: fibres were missed, or it is hardly muscle"
+        bare.append(f"outlined fibres cover {percent(cover)} of the tissue, {wanted}")
     section += bare
     assessed = float(fibres["assessable"].mean()) if len(fibres) else 1.0
     if assessed < settings.score.min_assessed:
-        section.append(f"{assessed:.0%} of the outlined fibres could be judged (at least {settings.score.min_assessed:.0%})")
+        section.append(
+            f"{percent(assessed)} of the outlined fibres could be judged, at least {percent(settings.score.min_assessed)} is wanted"
+        )
     flags = reference_flags(fibres, nuclei, settings.tissue), cell_flags(nuclei, inflammatory, settings.tissue)
     reference, cells = (tuple(flag.message.rstrip(".") for flag in found) for found in flags)
     return Doubts(tuple(section), tuple(bare), reference, cells, (*flags[0], *flags[1], *oblique_flags(fibres, settings.tissue)))

@@ -9,7 +9,10 @@ from scipy.special import gammaincc, gammaln  # scipy.stats would take a third o
 from biopsy_analyzer.near import linked
 from biopsy_analyzer.score import model
 from biopsy_analyzer.score.axes import is_necrotic
+from biopsy_analyzer.score.basis import Basis
+from biopsy_analyzer.score.doubts import Doubts
 from biopsy_analyzer.score.intervals import Resampled
+from biopsy_analyzer.score.judged import Judged
 from biopsy_analyzer.score.places import Places
 from biopsy_analyzer.settings import Settings, SpaceSettings
 
@@ -21,9 +24,15 @@ NOTHING_CONFLUENT = model.ConfluentAreas(count=0, fibres=0, share=None, largest_
 
 
 def find_space(
-    fibres: pd.DataFrame, places: Places, pairs: np.ndarray, confluent: model.ConfluentAreas, cells: Resampled | None, whole: Settings
+    fibres: pd.DataFrame,
+    places: Places,
+    pairs: np.ndarray,
+    confluent: model.ConfluentAreas,
+    basis: Basis,
+    necrosis: Judged,
+    whole: Settings,
 ) -> model.Space:
-    """The space block; pairs (k, 2): assessable fibres that are `neighbours`; cells None: they are not told."""
+    """The space block; pairs (k, 2): assessable fibres that are `neighbours`;  necrosis: whether there are necrotic fibres at all."""
     settings = whole.space
     seen = fibres["assessable"].to_numpy()
     necrotic = is_necrotic(fibres[seen])
@@ -31,7 +40,8 @@ def find_space(
     grouping = join_count(necrotic, pairs) if told else UNTESTED
     border = places.border[seen]
     at_border = _at_border(necrotic, border) if told and places.fascicles else UNTESTED
-    arrangement, reasons = _name(int(necrotic.sum()), grouping, at_border, settings)
+    arrangement, reasons = _name(int(necrotic.sum()), grouping, at_border, necrosis, basis.doubts, settings)
+    cells = basis.seen if basis.cells else None
     return model.Space(
         arrangement=arrangement,
         reasons=reasons,
@@ -41,6 +51,20 @@ def find_space(
         fascicles=places.fascicles or None,
         confluent=confluent,
         cells=NO_PLACES if cells is None else _cell_places(cells, places.fascicles > 0, whole.score.cells_design),
+    )
+
+
+def nowhere(why: str) -> model.Space:
+    """The space block of a section of which nothing could be looked at."""
+    return model.Space(
+        arrangement="not_assessable",
+        reasons=(why,),
+        grouping=UNTESTED,
+        perifascicular=UNTESTED,
+        perifascicular_fibres=None,
+        fascicles=None,
+        confluent=NOTHING_CONFLUENT,
+        cells=NO_PLACES,
     )
 
 
@@ -88,21 +112,42 @@ def _at_least(observed: int, n: int, m: int, k: int) -> float:
 
 
 def _name(
-    necrotic: int, grouping: model.Tested, at_border: model.Tested, settings: SpaceSettings
+    necrotic: int, grouping: model.Tested, at_border: model.Tested, necrosis: Judged, doubts: Doubts, settings: SpaceSettings
 ) -> tuple[model.Arrangement, tuple[str, ...]]:
-    if grouping.ratio is None:
-        return "not_assessable", (f"{necrotic} necrotic fibres, at least {settings.min_necrotic} and some that are not are needed",)
-    told = [f"{grouping.observed:g} pairs of necrotic neighbours, {grouping.expected:.1f} by chance (p {grouping.p:.2g})"]
-    if at_border.ratio is None:
-        told.append("no perimysium is seen, so perifascicular necrosis can't be told")
-    else:
-        told.append(f"{at_border.observed:g} necrotic fibres at fascicle borders, {at_border.expected:.1f} by chance (p {at_border.p:.2g})")
-    for name, tested in (("perifascicular", at_border), ("grouped", grouping)):
-        if tested.p is not None and tested.ratio is not None and tested.p < settings.alpha and tested.ratio >= settings.min_ratio:
-            return name, tuple(told)  # type: ignore[return-value]
-    if (grouping.p is not None and grouping.p < SUGGESTED_P) or grouping.ratio > SUGGESTED_RATIO:
+    """How the necrotic fibres lie, and why; not assessable where they may be none, or what speaks against it may have been missed."""
+    if grouping.ratio is None or grouping.p is None:
+        wanted = f"at least {settings.min_necrotic}, and some fibres that are not necrotic, are wanted to tell how they lie"
+        return "not_assessable", (f"{necrotic} necrotic fibres; {wanted}",)
+    told = (_told(grouping, "pairs of necrotic neighbours"), _told(at_border, "necrotic fibres at fascicle borders"))
+    if necrosis.state != "present":
+        return "not_assessable", (rests_on(necrosis), *told)
+    if _proven(at_border, settings) and not doubts.cover:
+        return "perifascicular", told
+    if _proven(grouping, settings):
+        return "grouped", told
+    if _proven(at_border, settings):
+        return "not_assessable", (f"fascicle borders may be gaps of missed fibres: {doubts.cover[0]}", *told)
+    if grouping.p < SUGGESTED_P or grouping.ratio > SUGGESTED_RATIO:
         return "not_assessable", ("not settled: grouping is neither shown nor ruled out", *told)
-    return "scattered", tuple(told)
+    if missed := (*doubts.section, *doubts.reference):
+        return "not_assessable", (f"groups may have been missed: {'; '.join(missed)}", *told)
+    return "scattered", told
+
+
+def rests_on(necrosis: Judged) -> str:
+    """Why nothing is told that rests on necrotic fibres, where these are not present."""
+    state = "absent" if necrosis.state == "absent" else "not settled"
+    return f"rests on necrotic fibres, which are {state} ({necrosis.reason.removeprefix('not settled: ')})"
+
+
+def _proven(tested: model.Tested, settings: SpaceSettings) -> bool:
+    return tested.p is not None and tested.ratio is not None and tested.p < settings.alpha and tested.ratio >= settings.min_ratio
+
+
+def _told(tested: model.Tested, what: str) -> str:
+    if tested.ratio is None:
+        return f"{what}: can't be told, no perimysium is seen"
+    return f"{tested.observed:g} {what}, {tested.expected:.1f} by chance (p {tested.p:.2g})"
 
 
 def find_confluent(fibres: pd.DataFrame, pairs: np.ndarray, settings: SpaceSettings) -> tuple[model.ConfluentAreas, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 
 from biopsy_analyzer.settings import TissueSettings
 
+RIGHT_SIZE = "is the pixel size right? Give the true one with --mpp."
 MIN_SIZED, MIN_NUCLEI = 20, 50  # fibres, nuclei; fewer say nothing of the pixel size. Prior.
 
 
@@ -26,14 +28,24 @@ class Flag:
     boxes_um: tuple[tuple[float, float, float, float], ...] = ()
 
 
-def below(code: str, value: float, threshold: float, text: str) -> Flag | None:
-    """A flag if `value` is below `threshold`; its message begins with the value."""
-    return Flag(code, value, threshold, f"{value:.3g} (at least {threshold:g}) {text}") if value < threshold else None
+def number(value: float) -> str:
+    """Three significant digits."""
+    return f"{value:.3g}"
 
 
-def above(code: str, value: float, threshold: float, text: str) -> Flag | None:
-    """A flag if `value` is above `threshold`; its message begins with the value."""
-    return Flag(code, value, threshold, f"{value:.3g} (at most {threshold:g}) {text}") if value > threshold else None
+def percent(share: float) -> str:
+    """A share 0..1 in percent, three significant digits."""
+    return f"{100 * share:.3g}%"
+
+
+def below(code: str, value: float, threshold: float, text: str, shown: Callable[[float], str] = number) -> Flag | None:
+    """A flag if `value` is below `threshold`; in `text` {found} and {wanted} stand for both, as `shown` writes them."""
+    return Flag(code, value, threshold, text.format(found=shown(value), wanted=shown(threshold))) if value < threshold else None
+
+
+def above(code: str, value: float, threshold: float, text: str, shown: Callable[[float], str] = number) -> Flag | None:
+    """The same if `value` is above `threshold`."""
+    return Flag(code, value, threshold, text.format(found=shown(value), wanted=shown(threshold))) if value > threshold else None
 
 
 def size_flags(min_feret_um: np.ndarray, cut: int, settings: TissueSettings) -> list[Flag]:
@@ -43,11 +55,14 @@ def size_flags(min_feret_um: np.ndarray, cut: int, settings: TissueSettings) -> 
     """
     if len(min_feret_um) < MIN_SIZED:
         return []
-    advice = "pieces of fibres too long for a cross-section, for each whole fibre; cut lengthwise, or is the pixel size wrong?"
-    if too_long := above("long-fibres", cut / len(min_feret_um), settings.max_cut_share, advice):
+    text = "{found} pieces of fibres too long for a cross-section come on each whole fibre, at most {wanted} is usual: cut lengthwise, "
+    if too_long := above("long-fibres", cut / len(min_feret_um), settings.max_cut_share, text + "or is the pixel size wrong?"):
         return [too_long]
-    median, advice = float(np.median(min_feret_um)), "um is the fibres' median least diameter; is the pixel size right?"
-    flags = below("fibre-size", median, settings.min_fibre_um, advice), above("fibre-size", median, settings.max_fibre_um, advice)
+    median, text = float(np.median(min_feret_um)), "Fibres measure {found} um across in the middle, at %s {wanted} um is usual: %s"
+    flags = (
+        below("fibre-size", median, settings.min_fibre_um, text % ("least", RIGHT_SIZE)),
+        above("fibre-size", median, settings.max_fibre_um, text % ("most", RIGHT_SIZE)),
+    )
     return [flag for flag in flags if flag]
 
 
@@ -61,7 +76,10 @@ def oblique_flags(fibres: pd.DataFrame, settings: TissueSettings) -> list[Flag]:
     if np.count_nonzero(whole) < MIN_SIZED:
         return []
     long = float(np.median(greatest[whole] / least[whole]))
-    flag = above("oblique-fibres", long, settings.max_elongation, "times as long as wide are the fibres in the middle; cut obliquely?")
+    text = (
+        "Fibres are {found} times as long as wide in the middle, at most {wanted} is usual: cut obliquely? Areas are then too large, least "
+    )
+    flag = above("oblique-fibres", long, settings.max_elongation, text + "diameters hold.")
     return [flag] if flag else []
 
 
@@ -73,9 +91,12 @@ def nucleus_size_flags(area_um2: np.ndarray, settings: TissueSettings) -> list[F
     """
     if len(area_um2) < MIN_NUCLEI:
         return []
-    median, advice = float(np.median(area_um2)), "um2 is the nuclei's median area; is the pixel size right? Give the true one with --mpp."
+    median, text = float(np.median(area_um2)), "Nuclei measure {found} um2 in the middle, at %s {wanted} um2 is usual: %s"
     low, high = settings.min_median_nucleus_um2, settings.max_median_nucleus_um2
-    flags = below("pixel-size-doubtful", median, low, advice), above("pixel-size-doubtful", median, high, advice)
+    flags = (
+        below("pixel-size-doubtful", median, low, text % ("least", RIGHT_SIZE)),
+        above("pixel-size-doubtful", median, high, text % ("most", RIGHT_SIZE)),
+    )
     return [flag for flag in flags if flag]
 
 
@@ -91,8 +112,8 @@ def reference_flags(fibres: pd.DataFrame, nuclei: pd.DataFrame, settings: Tissue
     others = nuclei.loc[~nuclei["type"].isin(("myonucleus", "internal")), "fibre_id"].value_counts()
     own = ordinary["nuclei_count"].to_numpy() - others.reindex(ordinary["fibre_id"], fill_value=0).to_numpy()
     bare = float((own <= 0).mean())
-    text = "of the fibres called normal show no nucleus of their own; if they are dead, they were taken for the ordinary ones."
-    flag = above("reference-doubtful", bare, settings.max_bare_share, text)
+    text = "{found} of the fibres called normal show no nucleus of their own, at most {wanted} is usual: dead ones may pass as ordinary."
+    flag = above("reference-doubtful", bare, settings.max_bare_share, text, percent)
     return [flag] if flag else []
 
 
@@ -104,6 +125,7 @@ def cell_flags(nuclei: pd.DataFrame, counted: np.ndarray, settings: TissueSettin
     if np.count_nonzero(counted) < MIN_SIZED:
         return []
     unsure = float((nuclei["probability"].to_numpy()[counted] < settings.unsure_cell).mean())
-    text = f"of the inflammatory cells are called with a probability below {settings.unsure_cell:g}; cell kinds are doubtful."
-    flag = above("cells-doubtful", unsure, settings.max_unsure_cells, text)
+    unsure_cells = f"are called with a probability below {settings.unsure_cell:g}"
+    text = "{found} of the inflammatory cells " + unsure_cells + ", at most {wanted} is wanted: cell kinds are doubtful."
+    flag = above("cells-doubtful", unsure, settings.max_unsure_cells, text, percent)
     return [flag] if flag else []

@@ -16,9 +16,19 @@ from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.settings import TissueSettings
 from biopsy_analyzer.slide import Slide
 from biopsy_analyzer.stain import od_hue, optical_density
-from biopsy_analyzer.tissue.flags import Flag, above, below
+from biopsy_analyzer.tissue.flags import Flag, above, below, percent
 from biopsy_analyzer.tissue.mask import HE_HUES, Tissue, unscanned
 
+SMALL = "{found} mm2 of tissue was found, at least {wanted} mm2 is wanted: damage comes in patches, so shares are uncertain."
+DARK = "The lightest places have an optical density of {found}, at most {wanted} is usual: a dark scan hides glass and pale fibres."
+FADED = "The tissue has an optical density of {found} in the middle, at least {wanted} is wanted: the stain is faint."
+OTHER_COLOURS = "{found} of the colour is that of H&E, at least {wanted} is usual: check the stain."
+MANY_HUES = "Hues lie {found} degrees apart, at most {wanted} is usual of two dyes: check the stain."
+PEN = "{found} of the tissue is inked, at most {wanted} is accepted: what lies under ink isn't judged. Remove pen marks."
+FOLDS = "{found} of the tissue is folded or far too dense, at most {wanted} is accepted: what lies under long folds isn't judged."
+BLUR = "Sharpness is {found} in the middle, at least {wanted} is wanted: the section is out of focus."
+DAMAGED = "{found} tiles can't be decoded and were read as white: copy the slide again."
+THIN = "Outlined fibres cover {found} of the tissue, at least {wanted} is wanted: fibres were missed, or it is hardly muscle."
 NO_TISSUE = "No tissue was found, or its stain is too faint to be told from glass."
 EOSIN_HUES = (95.0, 165.0)
 PALE_OD, DARK_OD = 0.06, 1.8  # fainter pixels have no hue, darker ones clipped channels
@@ -80,7 +90,7 @@ def damage_flags(slide: Slide) -> list[Flag]:
     the 1 % of a level that `Slide.read` refuses.
     """
     slide.check_damage()
-    flag = above("damaged-tiles", float(slide.damaged_tiles), 0.0, "tiles can't be decoded, read as white; copy the slide again.")
+    flag = above("damaged-tiles", float(slide.damaged_tiles), 0.0, DAMAGED)
     return [flag] if flag else []
 
 
@@ -90,7 +100,7 @@ def cover_flags(fibres: pd.DataFrame, tissue: Tissue, area_mm2: float, least: fl
     fibres  `y_um`, `x_um`, `area_um2`;  area_mm2  of the tissue that counts, at most `tissue.area_mm2`
     """
     cover = fibres["area_um2"].sum() / 1e6 / area_mm2 if area_mm2 > 0 else 1.0
-    flag = below("thin-cover", cover, least, "of the tissue lies in outlined fibres; fibres were missed, or it is hardly muscle.")
+    flag = below("thin-cover", cover, least, THIN, percent)
     if flag is None:
         return []
     return [replace(flag, boxes_um=_bare_places(fibres, tissue, least))]
@@ -188,22 +198,15 @@ def quality_flags(
     od = optical_density(rgb) - np.asarray(tissue.background_od, np.float32)
     colours = stain_colours(rgb, tissue)
     area, (ink, folds) = np.count_nonzero(tissue.mask), (covers or find_covers(rgb, tissue)).values()
+    density = float(np.median(od[tissue.mask].mean(axis=1)))
     found = [
-        below("small-tissue", tissue.area_mm2, settings.small_tissue_mm2, "mm2 of tissue; shares are uncertain."),
-        above("dark-scan", _lightest(rgb), settings.max_lightest, "OD at the lightest; a dark scan hides glass and pale fibres."),
-        below("faded", float(np.median(od[tissue.mask].mean(axis=1))), settings.min_density, "OD in the middle; stain is faint."),
-        below("unusual-stain", colours.he, settings.usual_he_share, "of the colour is that of H&E; check the stain."),
-        above("unusual-stain", colours.spread, settings.max_hue_spread, "degrees of hue, more than two dyes give; check the stain."),
-        _placed(
-            above("pen", np.count_nonzero(ink) / area, settings.max_pen_share, "of the tissue's area is inked; remove pen marks."),
-            ink,
-            tissue.grid,
-        ),
-        _placed(
-            above("folds", np.count_nonzero(folds) / area, settings.max_fold_share, "of the tissue is folded or far too dense."),
-            folds,
-            tissue.grid,
-        ),
+        below("small-tissue", tissue.area_mm2, settings.small_tissue_mm2, SMALL),
+        above("dark-scan", _lightest(rgb), settings.max_lightest, DARK),
+        below("faded", density, settings.min_density, FADED),
+        below("unusual-stain", colours.he, settings.usual_he_share, OTHER_COLOURS, percent),
+        above("unusual-stain", colours.spread, settings.max_hue_spread, MANY_HUES),
+        _placed(above("pen", np.count_nonzero(ink) / area, settings.max_pen_share, PEN, percent), ink, tissue.grid),
+        _placed(above("folds", np.count_nonzero(folds) / area, settings.max_fold_share, FOLDS, percent), folds, tissue.grid),
     ]
     if close_ups:
         found.append(_blur(close_ups, settings.min_sharpness))
@@ -218,7 +221,7 @@ def _lightest(rgb: np.ndarray) -> float:
 def _blur(close_ups: Sequence[tuple[np.ndarray, PixelGrid]], least: float) -> Flag | None:
     """A flag if the middle field is blurred, with those that are; fields alone out of focus are not reported."""
     sharp = [(sharpness(field), grid) for field, grid in close_ups]
-    flag = below("blur", float(np.median([value for value, _ in sharp])), least, "sharpness; the section is out of focus.")
+    flag = below("blur", float(np.median([value for value, _ in sharp])), least, BLUR)
     blurred = sorted((value, _box(grid, ((0, grid.shape[0]), (0, grid.shape[1])))) for value, grid in sharp if value < least)
     return flag and replace(flag, boxes_um=tuple(box for _, box in blurred[:MOST_BOXES]))
 

@@ -19,7 +19,7 @@ from biopsy_analyzer.report.result import Result
 from biopsy_analyzer.report.saved import read_saved
 from biopsy_analyzer.report.writing import write_result
 from biopsy_analyzer.score import score
-from biopsy_analyzer.score.evidence import NOT_ON_HE
+from biopsy_analyzer.score.findings import NOT_ON_HE
 
 VOID = {"meta", "img", "input", "br", "link"}
 
@@ -148,8 +148,8 @@ def doubted(sick: Result, area_mm2: float, bare: bool) -> Result:
     [
         (0.4, False, [], []),
         (0.4, True, ["show no nucleus of their own"], ["Necrosis", "Balance"]),
-        (2.0, False, ["of the tissue (at least 40%)"], ["Necrosis", "Regeneration", "Inflammation", "Balance"]),
-        (2.0, True, ["of the tissue (at least 40%)", "show no nucleus"], ["Necrosis", "Regeneration", "Inflammation", "Balance"]),
+        (2.0, False, ["of the tissue, at least 40% is wanted"], ["Necrosis", "Regeneration", "Inflammation", "Balance"]),
+        (2.0, True, ["of the tissue, at least 40% is wanted", "show no nucleus"], ["Necrosis", "Regeneration", "Inflammation", "Balance"]),
     ],
     ids=["no doubt", "reference", "thin cover", "both"],
 )

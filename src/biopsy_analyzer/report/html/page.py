@@ -15,7 +15,7 @@ from biopsy_analyzer.report.html.section import section_figure
 from biopsy_analyzer.report.html.words import ACCURACY, PATTERNS, STATUS
 from biopsy_analyzer.score.axes import saturate
 from biopsy_analyzer.score.doubts import Doubts, find_doubts
-from biopsy_analyzer.score.evidence import NOT_ON_HE
+from biopsy_analyzer.score.findings import NOT_ON_HE
 from biopsy_analyzer.settings import Settings
 
 EXAMPLES = 3
