@@ -24,7 +24,7 @@ def view(labels: np.ndarray, core: tuple[tuple[int, int], tuple[int, int]], larg
 
 def found(window: View, mask: np.ndarray | None = None):
     tissue = Tissue(np.ones((50, 50), bool) if mask is None else mask, PixelGrid((50, 50), 20.0), 1.0)
-    return find_objects(window, CHANNELS, lambda maps, um, settings: maps[0].astype(np.int32), tissue, RUIFROK, SegmentSettings())
+    return find_objects(window, CHANNELS, lambda maps, um, settings, own: maps[0].astype(np.int32), tissue, RUIFROK, SegmentSettings())
 
 
 @pytest.fixture

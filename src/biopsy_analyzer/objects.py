@@ -15,21 +15,22 @@ from biopsy_analyzer.measure.colour import measure_colour, pool_maps
 from biopsy_analyzer.measure.shape import measure_shape
 from biopsy_analyzer.report.outlines import Rings, outlines
 from biopsy_analyzer.segment.front import View
+from biopsy_analyzer.segment.own import Own
 from biopsy_analyzer.segment.runs import Runs
 from biopsy_analyzer.settings import SegmentSettings
 from biopsy_analyzer.tissue.mask import Tissue
 
 BLUR_UM = 10.0  # no measure looks farther round an object
 
-ToLabels = Callable[[np.ndarray, float, SegmentSettings], np.ndarray]
-"""Maps (C, H, W), um/px and settings -> labels int32 (H, W)."""
+ToLabels = Callable[[np.ndarray, float, SegmentSettings, Own | None], np.ndarray]
+"""Maps (C, H, W), um/px, settings and what is needed (None: everything) -> labels int32 (H, W)."""
 
 
 @dataclass(frozen=True)
 class Found:
     """The objects that a window owns: labels 1..n, and a row, an outline and the first pixel of each.
 
-    visible  labels of all that lies in the window (int32, on `grid`): 1..n its own, above them its neighbours'
+    visible  labels of what lies in the window (int32, on `grid`): 1..n its own, above them its neighbours'
     at       where `visible` starts on the canvas, px
     table    SHAPE, COLOUR and `map_*`
     first    (n, 2) row and column on the canvas of each object's first pixel in raster order
@@ -53,18 +54,22 @@ def find_objects(
     stains: np.ndarray,
     settings: SegmentSettings,
     leave_out: Callable[[PixelGrid], np.ndarray] | None = None,
+    neighbours: bool = True,
 ) -> Found:
     """Tell and measure the objects of a window; those whose centre lies outside the tissue are dropped.
 
     channels   the network's; those from the third on are pooled over each object as `map_*`
     stains     (2, 3) as `stain.separate` wants them
     leave_out  which pixels of a grid do not count for colour, bool (H, W): nuclei, when fibres are measured
+    neighbours whether all that lies in the window is told, or of what is not its own only what it needs, which is quicker
     A window owns an object if the middle of the object's box lies in its core. Objects larger than `view.largest` are cut at the
     lines between cores, each window keeping its piece, which is said to touch the border.
     """
-    found = _on_tissue(Runs(to_labels(view.maps, view.grid.um_per_px, settings)), view.grid, tissue)
-    found, cut = _own_first(found, view)
-    area = _around(found, math.ceil(BLUR_UM / view.grid.um_per_px))
+    um, around = view.grid.um_per_px, math.ceil(BLUR_UM / view.grid.um_per_px)
+    window = Own(view.core, view.largest, around)
+    found = _on_tissue(Runs(to_labels(view.maps, um, settings, None if neighbours else window)), view.grid, tissue)
+    found, cut = _own_first(found, window)
+    area = _around(found, around, window.core)
     labels, rgb, maps = found.image()[area], view.rgb[area], view.maps[:, *area]
     at = view.at[0] + area[0].start, view.at[1] + area[1].start
     grid = view.grid.crop(area[0].start, area[1].start, *labels.shape)
@@ -89,18 +94,13 @@ def _on_tissue(runs: Runs, grid: PixelGrid, tissue: Tissue) -> Runs:
     return runs if kept.all() else runs.with_labels(np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)]).astype(np.int32)[runs.label])
 
 
-def _own_first(runs: Runs, view: View) -> tuple[Runs, np.ndarray]:
+def _own_first(runs: Runs, window: Own) -> tuple[Runs, np.ndarray]:
     """Labels 1..n renumbered so that the window's own come first, in the old order; and which of these are cut, bool (own,)."""
     boxes = runs.boxes()
-    own, large = np.ones(len(boxes), bool), np.zeros(len(boxes), bool)
-    for axis in (0, 1):
-        first, past = boxes[:, axis], boxes[:, axis + 2]
-        middle = (first + past) // 2
-        own &= (middle >= view.core[axis][0]) & (middle < view.core[axis][1])
-        large |= past - first > (view.largest[axis] or np.inf)
+    own, large = window.middle_in_core(boxes), window.large(boxes)
     cut = np.zeros(len(boxes), bool)
     if large.any():
-        labels, cut = _cut_at_core(runs.image(), large, view.core)
+        labels, cut = _cut_at_core(runs.image(), large, window.core)
         runs = Runs(labels)
         own = np.where(large, np.bincount(runs.label, minlength=len(boxes) + 1)[1 : len(boxes) + 1] > 0, own)
     own, cut = np.pad(own, (0, runs.n - len(own))), np.pad(cut, (0, runs.n - len(cut)))
@@ -124,13 +124,14 @@ def _at_the_edge(boxes: np.ndarray, canvas: tuple[int, int]) -> np.ndarray:
     return np.asarray((boxes[:, :2] <= 0).any(axis=1) | (boxes[:, 2:] >= canvas).any(axis=1))
 
 
-def _around(runs: Runs, margin: int) -> tuple[slice, slice]:
-    """The smallest window that holds all labels and a margin; one pixel where there are none."""
+def _around(runs: Runs, margin: int, core: tuple[tuple[int, int], tuple[int, int]]) -> tuple[slice, slice]:
+    """The smallest window that holds all labels and a margin; one pixel where there are none.
+
+    Where another window lies before this one it begins as this one does, for the sake of the last bit of what is measured.
+    """
     inside = runs.label > 0
     if not inside.any():
         return slice(0, 1), slice(0, 1)
     row, left, past = runs.row[inside], runs.left[inside], (runs.left + runs.width)[inside]
-    return (
-        slice(max(0, int(row[0]) - margin), min(runs.shape[0], int(row[-1]) + 1 + margin)),
-        slice(max(0, int(left.min()) - margin), min(runs.shape[1], int(past.max()) + margin)),
-    )
+    top, start = (0 if before else max(0, n - margin) for (before, _), n in zip(core, (int(row[0]), int(left.min())), strict=True))
+    return slice(top, min(runs.shape[0], int(row[-1]) + 1 + margin)), slice(start, min(runs.shape[1], int(past.max()) + margin))

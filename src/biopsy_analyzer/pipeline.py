@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from biopsy_analyzer.canvas import picture_grid, section_stains
 from biopsy_analyzer.classify import classify_fibres, classify_nuclei, mark_cut_edge, mark_hidden, mark_hidden_nuclei
 from biopsy_analyzer.clusters import distance_to_necrosis, find_clusters, necrotic_border_by_window
+from biopsy_analyzer.collection import Objects
 from biopsy_analyzer.measure.nuclei_in_fibres import assign_by_window
 from biopsy_analyzer.report.crops import cut_crops
 from biopsy_analyzer.report.result import ModelInfo, Picture, Result, SlideInfo
@@ -17,7 +19,7 @@ from biopsy_analyzer.score import Doubts, judge, unassessed
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.slide import Slide
 from biopsy_analyzer.tables import FIBRES, NUCLEI, typed
-from biopsy_analyzer.tissue.flags import nucleus_size_flags, size_flags
+from biopsy_analyzer.tissue.flags import Flag, nucleus_size_flags, size_flags
 from biopsy_analyzer.tissue.mask import Tissue, find_tissue, to_glass_um, within, without
 from biopsy_analyzer.tissue.quality import assess, cover_flags, damage_flags
 from biopsy_analyzer.walk import Progress, cut_notes, find_section
@@ -27,6 +29,47 @@ if TYPE_CHECKING:
 
 
 _BLANK = "nothing is assessed: no tissue was found"
+
+
+@dataclass(frozen=True)
+class _Section:
+    """What the slide shows before its cells are looked for.
+
+    whole, tissue  all tissue, and that in the region
+    flags, hidden  doubts about its quality, and what hides cells: masks on the tissue's grid
+    picture        of the whole section, and in `stains` its two stains
+    with_nuclei    whether there is tissue, and its pixels are fine enough
+    """
+
+    whole: Tissue
+    tissue: Tissue
+    flags: list[Flag]
+    hidden: dict[str, np.ndarray]
+    picture: Picture
+    stains: np.ndarray
+    with_nuclei: bool
+
+    @property
+    def blank(self) -> bool:
+        return not self.tissue.mask.any()
+
+    @property
+    def area_mm2(self) -> float:
+        return without(self.tissue, self.hidden.values())
+
+    def under(self, table: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Which rows' centres lie under what hides them, bool (n,) each."""
+        centres = table[["y_um", "x_um"]].to_numpy()
+        return {what: self.tissue.grid.at(mask, centres, beyond=False) for what, mask in self.hidden.items()}
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The tables of a section."""
+
+    fibres: pd.DataFrame
+    nuclei: pd.DataFrame
+    clusters: pd.DataFrame
 
 
 def analyze_slide(
@@ -46,68 +89,67 @@ def analyze_slide(
     step = progress or (lambda stage, done, total: None)
     for network in (models.fibres, models.nuclei):
         network.notes.clear()  # of the slide before
-    whole = find_tissue(slide, settings.tissue)
-    tissue = within(whole, region)
-    flags, hidden = assess(slide, tissue, settings.tissue)
-    picture = _picture(slide, tissue)
-    stains = section_stains(picture.rgb, picture.grid, tissue)
-    blank = not tissue.mask.any()
-    with_nuclei = not blank and slide.um_per_px <= settings.segment.max_nucleus_um_per_px
-
-    found_fibres, found_nuclei = find_section(slide, tissue, models, with_nuclei, stains, settings.segment, step)
+    section = _look(slide, region, settings)
+    fibres, nuclei = find_section(slide, section.tissue, models, section.with_nuclei, section.stains, settings.segment, step)
     step("measure", 0, 1)
-    where = found_fibres.labels.pixels, found_fibres.labels.grid
-    nuclei = found_nuclei.table.join(assign_by_window(found_nuclei.table, *where))
-    area_mm2 = without(tissue, hidden.values())
-    nuclei = classify_nuclei(nuclei, found_fibres.table, settings.classify)
-    nuclei = mark_hidden_nuclei(nuclei, _under(hidden, tissue, nuclei))
-    fibres = classify_fibres(found_fibres.table, nuclei if with_nuclei else None, models.states, settings.classify)
-    fibres = mark_hidden(fibres, _under(hidden, tissue, fibres))
-    fibres = mark_cut_edge(fibres, to_glass_um(whole, fibres[["y_um", "x_um"]].to_numpy()))
-    border = necrotic_border_by_window(fibres, *where)
-    nuclei = nuclei.assign(necrosis_distance_um=distance_to_necrosis(nuclei, fibres, border))
-    clusters, cluster_id = find_clusters(nuclei, fibres, border, settings.clusters)
-    fibres, nuclei = typed(fibres, FIBRES), typed(nuclei.assign(cluster_id=cluster_id), NUCLEI)
+    cells = _told(section, fibres, nuclei, models, settings)
     scores, doubts = unassessed(_BLANK), Doubts()
-    if not blank:
-        scores, doubts = judge(fibres, nuclei, clusters, area_mm2, settings, with_nuclei)
-    notes = (*slide.notes, *cut_notes(found_fibres, found_nuclei, settings.segment), *models.fibres.notes, *models.nuclei.notes)
+    if not section.blank:
+        scores, doubts = judge(cells.fibres, cells.nuclei, cells.clusters, section.area_mm2, settings, section.with_nuclei)
+    notes = (*slide.notes, *cut_notes(fibres, nuclei, settings.segment), *models.fibres.notes, *models.nuclei.notes)
     warnings = dict.fromkeys((*scores.warnings, *notes))  # each once: a note may come with every tile
-    flags += damage_flags(slide) + cover_flags(fibres, tissue, area_mm2, settings.score.min_cover)
-    flags += size_flags(fibres["min_feret_um"][~fibres["touches_border"]].to_numpy(), found_fibres.cut, settings.tissue)
-    flags += nucleus_size_flags(nuclei["area_um2"].to_numpy(), settings.tissue)
-    flags += doubts.flags
-    crops = cut_crops(slide, fibres, nuclei, clusters, scores.evidence)
+    flags = (*section.flags, *_flags(slide, section, cells, fibres.cut, settings), *doubts.flags)
+    crops = cut_crops(slide, cells.fibres, cells.nuclei, cells.clusters, scores.evidence)
     step("measure", 1, 1)
-
     return Result(
-        status="refused" if blank else "review" if flags else "ok",
+        status="refused" if section.blank else "review" if flags else "ok",
         slide=_slide_info(slide),
         models=_model_infos(models),
         settings=settings,
-        tissue_area_mm2=area_mm2,
-        flags=tuple(flags),
-        fibres=fibres,
-        nuclei=nuclei,
-        clusters=clusters,
-        fibre_labels=found_fibres.labels,
-        nucleus_labels=found_nuclei.labels,
-        picture=picture,
+        tissue_area_mm2=section.area_mm2,
+        flags=flags,
+        fibres=cells.fibres,
+        nuclei=cells.nuclei,
+        clusters=cells.clusters,
+        fibre_labels=fibres.labels,
+        nucleus_labels=nuclei.labels,
+        picture=section.picture,
         scores=scores.model_copy(update={"warnings": tuple(warnings)}),
         crops=crops,
         region_um=None if region is None else tuple((float(y), float(x)) for y, x in region),
     )
 
 
-def _under(hidden: dict[str, np.ndarray], tissue: Tissue, table: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Which rows' centres lie under what hides them, bool (n,) each."""
-    centres = table[["y_um", "x_um"]].to_numpy()
-    return {what: tissue.grid.at(mask, centres, beyond=False) for what, mask in hidden.items()}
-
-
-def _picture(slide: Slide, tissue: Tissue) -> Picture:
+def _look(slide: Slide, region: np.ndarray | None, settings: Settings) -> _Section:
+    whole = find_tissue(slide, settings.tissue)
+    tissue = within(whole, region)
+    flags, hidden = assess(slide, tissue, settings.tissue)
     grid = picture_grid(slide.grid(), tissue)
-    return Picture(slide.read(grid), grid)
+    picture = Picture(slide.read(grid), grid)
+    stains = section_stains(picture.rgb, grid, tissue)
+    fine = slide.um_per_px <= settings.segment.max_nucleus_um_per_px
+    return _Section(whole, tissue, flags, hidden, picture, stains, with_nuclei=fine and bool(tissue.mask.any()))
+
+
+def _told(section: _Section, fibres: Objects, nuclei: Objects, models: Models, settings: Settings) -> _Cells:
+    """Fibres and nuclei as what they are, the ones by the others, and their clusters."""
+    where = fibres.labels.pixels, fibres.labels.grid
+    cells = classify_nuclei(nuclei.table.join(assign_by_window(nuclei.table, *where)), fibres.table, settings.classify)
+    cells = mark_hidden_nuclei(cells, section.under(cells))
+    muscle = classify_fibres(fibres.table, cells if section.with_nuclei else None, models.states, settings.classify)
+    muscle = mark_hidden(muscle, section.under(muscle))
+    muscle = mark_cut_edge(muscle, to_glass_um(section.whole, muscle[["y_um", "x_um"]].to_numpy()))
+    border = necrotic_border_by_window(muscle, *where)
+    cells = cells.assign(necrosis_distance_um=distance_to_necrosis(cells, muscle, border))
+    clusters, cluster_id = find_clusters(cells, muscle, border, settings.clusters)
+    return _Cells(typed(muscle, FIBRES), typed(cells.assign(cluster_id=cluster_id), NUCLEI), clusters)
+
+
+def _flags(slide: Slide, section: _Section, cells: _Cells, cut: int, settings: Settings) -> list[Flag]:
+    """Doubts that show only when the cells are found."""
+    flags = damage_flags(slide) + cover_flags(cells.fibres, section.tissue, section.area_mm2, settings.score.min_cover)
+    flags += size_flags(cells.fibres["min_feret_um"][~cells.fibres["touches_border"]].to_numpy(), cut, settings.tissue)
+    return flags + nucleus_size_flags(cells.nuclei["area_um2"].to_numpy(), settings.tissue)
 
 
 def _slide_info(slide: Slide) -> SlideInfo:

@@ -92,7 +92,8 @@ class _Kind:
 
     def tell(self, view: View, leave_out: Callable[[PixelGrid], np.ndarray] | None = None) -> Found:
         """Find and keep a window's objects."""
-        found = find_objects(view, *self._how, leave_out)
+        neighbours = self.front.network.kind == "nuclei"  # fibres' colours are measured without any nucleus
+        found = find_objects(view, *self._how, leave_out, neighbours)
         self.collection.take(found)
         return found
 

@@ -79,7 +79,11 @@ def _hulls(runs: Runs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     points = np.stack([np.stack(corner, axis=1) for corner in corners], axis=1).astype(np.int32).reshape(-1, 2)
     ends = 6 * np.searchsorted(runs.label[order], np.arange(1, runs.n + 1), side="right")
     hulls = [cv2.convexHull(points[a:b])[:, 0] for a, b in pairwise((0, *ends.tolist()))]
-    sizes = np.concatenate([_hull_sizes(hulls[k : k + HULLS]) for k in range(0, len(hulls), HULLS)])
+    by_corners = sorted(range(len(hulls)), key=lambda k: len(hulls[k]))  # those of a batch are filled up to the same number
+    sizes = np.empty((len(hulls), 3))
+    for start in range(0, len(hulls), HULLS):
+        some = by_corners[start : start + HULLS]
+        sizes[some] = _hull_sizes([hulls[k] for k in some])
     return sizes[:, 0] / 4, sizes[:, 1] / 2, sizes[:, 2] / 2
 
 

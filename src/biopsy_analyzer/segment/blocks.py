@@ -73,7 +73,10 @@ class Rim:
         """A window of `fill` for a block of (height, width), to be filled in from [size, size] on, and room above and left of it."""
         shape = list(self._above.shape)
         shape[self._axis : self._axis + 2] = self.size + height, self.size + width
-        return np.full(shape, self._fill, self._above.dtype)
+        window = np.zeros(shape, self._above.dtype)
+        if self._fill:
+            window.fill(self._fill)
+        return window
 
     def lay(self, window: np.ndarray, at: int) -> None:
         """Lay the rim of the blocks before above and left of a new one at column `at`. Column 0 starts a row."""

@@ -169,7 +169,7 @@ class Network:
 def _ran_out_of_memory(error: RuntimeError) -> bool:
     """Whether torch got no memory: on CUDA its error has a class of its own, on a CPU (torch 2.6 to 2.13, oneDNN) only these words."""
     said = str(error)
-    return isinstance(error, torch.cuda.OutOfMemoryError) or "can't allocate memory" in said or "could not create a primitive" in said
+    return isinstance(error, torch.cuda.OutOfMemoryError) or "DefaultCPUAllocator" in said or "could not create a primitive" in said
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from skimage.segmentation import watershed
 
+from biopsy_analyzer.near import linked
 from biopsy_analyzer.segment.borders import borders
 from biopsy_analyzer.segment.half import widened
+from biopsy_analyzer.segment.own import Own
 from biopsy_analyzer.segment.runs import Runs
 from biopsy_analyzer.segment.sheet import Sheet
 
@@ -17,8 +17,10 @@ LEVEL = 0.1
 """Depth at which basins with one seed are taken whole before the slow flooding: only the speed depends on it."""
 
 
-def split(foreground: np.ndarray, depth: np.ndarray, *, smoothing_px: float, seed: float, min_seed_px: float, join: float) -> np.ndarray:
-    """Labels of the objects in `foreground`, int32 (H, W), 0 background, 1..n without gaps, each 4-connected.
+def split(
+    foreground: np.ndarray, depth: np.ndarray, *, smoothing_px: float, seed: float, min_seed_px: float, join: float, own: Own | None = None
+) -> np.ndarray:
+    """Labels of the objects in `foreground`, int32 (H, W), 0 background, each 4-connected, in the order of their first seeds.
 
     foreground    bool (H, W)
     depth         float16 or float32 (H, W), distance to the object's outline over the object's own greatest distance, 0..1
@@ -27,6 +29,7 @@ def split(foreground: np.ndarray, depth: np.ndarray, *, smoothing_px: float, see
     min_seed_px   smaller seeds are ignored
     join          two touching pieces are one object where the mean depth along their shared edge, over the smaller of their
                   two greatest depths, is above this: a true border has depth near 0, a hole or cleft leaves most of it high
+    own           pieces of foreground that its window does not need may become background, whole ones (None: all are needed)
 
     Empty foreground gives zeros. The flooding is the watershed of -depth (Meyer 1994), pixel for pixel what
     ``skimage.segmentation.watershed`` gives from the same seeds, but where neighbours are exactly as deep.
@@ -36,6 +39,8 @@ def split(foreground: np.ndarray, depth: np.ndarray, *, smoothing_px: float, see
     runs, basins = Runs(foreground), _regions(foreground)
     owner, crowded = _owners(basins, at)
     basin = basins.ravel()[runs.start]
+    if own is not None:
+        owner, crowded = _needed(owner, crowded, runs.with_labels(basin), own)
     if not crowded.any():
         return runs.image(owner[basin])
     # most of the foreground holds one seed and is done: the rest is flooded and joined by itself
@@ -77,6 +82,14 @@ def _owners(basins: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return np.where(seeds == 1, owner, 0), seeds > 1
 
 
+def _needed(owner: np.ndarray, crowded: np.ndarray, basins: Runs, own: Own) -> tuple[np.ndarray, np.ndarray]:
+    """`owner` and `crowded` of basins, of which those become background that are not needed."""
+    seeded = np.flatnonzero((owner > 0) | crowded)
+    kept = np.zeros(len(owner), bool)
+    kept[seeded] = own.needed(basins.boxes()[seeded - 1], owner[seeded] > 0)
+    return np.where(kept, owner, 0), crowded & kept
+
+
 def _flood(foreground: np.ndarray, depth: np.ndarray, seeds: np.ndarray, level: float) -> np.ndarray:
     """Watershed of -depth; only pixels whose basin at `level`, not above that of the seeds, holds several go through the slow queue."""
     at = np.full(int(seeds.max()) + 1, -1)
@@ -100,13 +113,11 @@ def _flood(foreground: np.ndarray, depth: np.ndarray, seeds: np.ndarray, level: 
 
 def _joined(labels: np.ndarray, depth: np.ndarray, join: float, n: int) -> np.ndarray:
     """The object, int32, that each label below `n` belongs to: without gaps, in the order of their first labels; 0 stays 0."""
-    greatest = np.zeros(n, np.float32)
-    inside = np.flatnonzero(labels)
-    np.maximum.at(greatest, labels.ravel()[inside], depth.ravel()[inside])
+    greatest, runs = np.zeros(n, np.float32), Runs(labels)
+    np.maximum.at(greatest, runs.label, np.maximum.reduceat(depth.ravel(), runs.start))
     first, second, edge_depth = _shared_edges(labels, depth)
     same = edge_depth > join * np.minimum(greatest[first], greatest[second])
-    graph = coo_matrix((np.ones(int(same.sum()), bool), (first[same], second[same])), shape=(n, n))
-    return connected_components(graph, directed=False)[1].astype(np.int32)
+    return linked(np.stack([first, second], axis=1)[same], n).astype(np.int32)
 
 
 def _shared_edges(labels: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
