@@ -72,7 +72,7 @@ def judge(truth: Truth, found: Prediction, settings: Settings, error: str | None
     px_um2 = truth.grid.um_per_px**2
     fibre_pixels = None if found.fibres is None else onto(found.fibres, truth.grid)
     nucleus_pixels = None if found.nuclei is None else onto(found.nuclei, truth.grid)
-    types, internal = _types_of_truth(truth, settings.classify.internal_depth_um)
+    types, internal = types_of_truth(truth, settings.classify.internal_depth_um)
     fibres = nuclei = marks = None
     if truth.fibres is not None and fibre_pixels is not None:
         fibres = match(truth.fibres, fibre_pixels, ignore=truth.ignore, min_cut_px=settings.segment.min_fibre_um2 / px_um2)
@@ -103,7 +103,7 @@ def onto(labels: Labels, grid: PixelGrid) -> np.ndarray:
     return result
 
 
-def _types_of_truth(truth: Truth, internal_depth_um: float) -> tuple[list[str] | None, np.ndarray | None]:
+def types_of_truth(truth: Truth, internal_depth_um: float) -> tuple[list[str] | None, np.ndarray | None]:
     """True types by nucleus, "muscle" told by its depth where fibres are known, and internal nuclei by fibre label."""
     if truth.nuclei is None or truth.nucleus_type is None or truth.fibres is None:
         return truth.nucleus_type, None

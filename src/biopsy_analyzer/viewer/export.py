@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from biopsy_analyzer.errors import OutputError
-from biopsy_analyzer.report.atomic import write_bytes
+from biopsy_analyzer.report.atomic import replacing_folder, write_bytes, write_chunks
 from biopsy_analyzer.report.legend import add_legend
 from biopsy_analyzer.report.shown import fibre_class
 from biopsy_analyzer.viewer.session import Session
@@ -52,19 +52,28 @@ def save_picture(canvas: np.ndarray, um_per_px: float, session: Session, path: P
 def copy_files(folder: Path, names: list[str], into: Path) -> list[Path]:
     """Copies of these files of a result folder in `into`, which may exist; those that the result has not are left out.
 
-    OutputError where `into` can't be written, or is the result folder itself.
+    Each copy is whole or not there, and takes the place of what had its name. OutputError where one can't be made, or where `into` is
+    the result folder itself.
     """
     if into.resolve() == folder.resolve():
         raise OutputError(f"{into} is the result folder itself. Choose another folder")
-    copied = []
     try:
         into.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            source = folder / name
-            if source.is_dir():
-                copied.append(Path(shutil.copytree(source, into / name, dirs_exist_ok=True)))
-            elif source.is_file():
-                copied.append(Path(shutil.copyfile(source, into / name)))
+        return [_copied(folder / name, into / name) for name in names if (folder / name).exists()]
     except OSError as error:
-        raise OutputError(f"can't write into {into}: {error.strerror}. Choose another folder") from error
-    return copied
+        raise OutputError(f"can't copy from {folder} into {into}: {error.strerror}. Choose another folder") from error
+
+
+def _copied(source: Path, target: Path) -> Path:
+    """A file or a folder of files; not shutil.copytree, which leaves in place what an older copy had more, and tells no single reason."""
+    if source.is_file():
+        with source.open("rb") as content:
+            write_chunks(target, iter(lambda: content.read(1 << 20), b""))
+        return target
+    with replacing_folder(target) as fresh:
+        for file in source.rglob("*"):
+            if file.is_file():
+                copy = fresh / file.relative_to(source)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, copy)
+    return target
