@@ -126,7 +126,7 @@ def unscanned(rgb: np.ndarray, um_per_px: float) -> np.ndarray:
 
     Black that is joined to the image's edge, in a bright field; in fluorescence black is the glass.
     """
-    black = (rgb.max(axis=2) < BLACK).astype(np.uint8)
+    black = np.all([rgb[..., k] < BLACK for k in range(3)], axis=0).astype(np.uint8)
     if not any(edge.any() for edge in _edges(black)) or _brightest(rgb).mean() > GLASS_OD:
         return np.zeros(black.shape, bool)
     _, pieces = cv2.connectedComponents(black, connectivity=8, ltype=cv2.CV_32S)
@@ -173,8 +173,13 @@ def _percentile_od(counts: np.ndarray, percent: float) -> np.ndarray:
 
 def _mean_and_tint(od: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean of OD (H, W, 3) over the colours, and its standard deviation over them: 0 for grey."""
-    mean = od.mean(axis=2)
-    return mean, np.sqrt(np.maximum((od * od).mean(axis=2) - mean * mean, 0))
+    mean = _mean(od)
+    return mean, np.sqrt(np.maximum(_mean(od * od) - mean * mean, 0))
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """``values.mean(axis=2)`` of (H, W, 3), which takes numpy nine times as long."""
+    return (values[..., 0] + values[..., 1] + values[..., 2]) / 3
 
 
 def _stained(od: np.ndarray, settings: TissueSettings) -> np.ndarray:
