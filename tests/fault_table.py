@@ -33,7 +33,11 @@ FAULTS = {
     ),
     7: Fault("A tile that is not stored", "Background", "0"),
     8: Fault("um/px missing, 0, negative, NaN, 252, of 72 dpi, or x and y over 5 % apart", "0.05 to 5 is taken, else: give --mpp", "3"),
-    9: Fault("um/px wrong: implausible fibres or nuclei; against what else the file states", "For review, or a warning: is the pixel size right?", "0"),
+    9: Fault(
+        "um/px wrong: implausible fibres or nuclei; against what else the file states",
+        "For review, or a warning: is the pixel size right?",
+        "0",
+    ),
     10: Fault("Level 1 shows something else than level 0", "Left out, and said", "0"),
     11: Fault("Grey, 16 bits, alpha, CMYK, float", "Read, or refused by name (docs/formats.md)", "3"),
     12: Fault("JPEG 2000, BigTIFF, colour profile", "Read; the profile's hash is recorded, it is not applied", "0"),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from biopsy_analyzer.cli.options import Json, Mpp
+from biopsy_analyzer.cli.options import Json, Mpp, log_folder
 from biopsy_analyzer.errors import BiopsyAnalyzerError
 from biopsy_analyzer.escaping import for_terminal
 from biopsy_analyzer.terminal import errors_in_one_line, write_error, write_out
@@ -20,7 +20,7 @@ def info(
     as_json: Json = False,
 ) -> None:
     """Show what is understood of slides: format, size, pixel size, levels, tissue, and what is wrong. Nothing about the patient."""
-    with errors_in_one_line("info", Path()):
+    with errors_in_one_line("info", log_folder()):
         found = [_described(path, mpp) for path in slides]
         if as_json:
             write_out(json.dumps(found, indent=2, allow_nan=False))
