@@ -31,7 +31,7 @@ def test_flooding_is_the_plain_watershed_from_the_same_seeds(seed: int) -> None:
 
 
 def test_a_seed_of_one_pixel_keeps_its_basin_wherever_its_region_is_laid_out() -> None:
-    depth = np.array([[0.9, 0.45, 0.4, 0.3, 0.2, 0.3, 0.6, 0.9, 0.9, 0.6]], np.float32)  # the first seed is its region's first pixel
+    depth = np.array([[0.9, 0.45, 0.4, 0.3, 0.2, 0.31, 0.6, 0.9, 0.9, 0.6]], np.float32)  # the first seed is its region's first pixel
     labels = split(np.ones(depth.shape, bool), depth, smoothing_px=0.1, seed=0.7, min_seed_px=1, join=np.inf)
     assert labels.tolist() == [[1, 1, 1, 1, 2, 2, 2, 2, 2, 2]]
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from skimage.segmentation import watershed
 
 from biopsy_analyzer.near import linked
 from biopsy_analyzer.segment.borders import borders
+from biopsy_analyzer.segment.flood import flood
 from biopsy_analyzer.segment.half import widened
 from biopsy_analyzer.segment.own import Own
 from biopsy_analyzer.segment.runs import Runs
 from biopsy_analyzer.segment.sheet import Sheet
-
-LEVEL = 0.1
-"""Depth at which basins with one seed are taken whole before the slow flooding: only the speed depends on it."""
 
 
 def split(
@@ -31,8 +28,7 @@ def split(
                   two greatest depths, is above this: a true border has depth near 0, a hole or cleft leaves most of it high
     own           pieces of foreground that its window does not need may become background, whole ones (None: all are needed)
 
-    Empty foreground gives zeros. The flooding is the watershed of -depth (Meyer 1994), pixel for pixel what
-    ``skimage.segmentation.watershed`` gives from the same seeds, but where neighbours are exactly as deep.
+    Empty foreground gives zeros. The flooding is the watershed of -depth: see `flood`.
     """
     depth = cv2.GaussianBlur(widened(depth), (0, 0), smoothing_px)
     pieces, seed_of, at = _seeds(foreground & (depth > seed), min_seed_px)
@@ -47,7 +43,7 @@ def split(
     boxes = runs.with_labels(np.where(crowded, np.cumsum(crowded), 0)[basin]).boxes()
     sheet = Sheet(basins, np.flatnonzero(crowded), boxes)
     deep = sheet.take(depth)
-    flooded = _flood(sheet.take(foreground), deep, seed_of.take(sheet.take(pieces)), min(LEVEL, seed))
+    flooded = flood(sheet.take(foreground), deep, seed_of.take(sheet.take(pieces)))
     number = _joined(flooded, deep, join, len(at))
     labels = runs.image(number[owner[basin]])
     sheet.put(number.take(flooded), labels)
@@ -88,27 +84,6 @@ def _needed(owner: np.ndarray, crowded: np.ndarray, basins: Runs, own: Own) -> t
     kept = np.zeros(len(owner), bool)
     kept[seeded] = own.needed(basins.boxes()[seeded - 1], owner[seeded] > 0)
     return np.where(kept, owner, 0), crowded & kept
-
-
-def _flood(foreground: np.ndarray, depth: np.ndarray, seeds: np.ndarray, level: float) -> np.ndarray:
-    """Watershed of -depth; only pixels whose basin at `level`, not above that of the seeds, holds several go through the slow queue."""
-    at = np.full(int(seeds.max()) + 1, -1)
-    inside = np.flatnonzero(seeds)
-    at[seeds.ravel()[inside]] = inside
-    present = np.concatenate([[0], np.flatnonzero(at >= 0)])
-    basins = _regions(foreground & (depth > level))
-    owner, _ = _owners(basins, at[present])
-    labels = np.where(seeds > 0, seeds, present.astype(np.int32)[owner].take(basins))
-    open_pixels = foreground & (labels == 0)
-    if not open_pixels.any():
-        return labels
-    # with a rim of 1 px, through which the labels flow in
-    rim = (cv2.dilate(open_pixels.view(np.uint8), np.ones((3, 3), np.uint8)) > 0) & foreground
-    runs, regions = Runs(rim), _regions(rim)
-    runs = runs.with_labels(regions.ravel()[runs.start])
-    sheet = Sheet(regions, np.arange(1, runs.n + 1), runs.boxes())
-    sheet.put(watershed(-sheet.take(depth), sheet.take(labels), mask=sheet.take(rim)), labels)
-    return labels
 
 
 def _joined(labels: np.ndarray, depth: np.ndarray, join: float, n: int) -> np.ndarray:
