@@ -20,6 +20,7 @@ BY_THE_TABLES = ("score", "reader", "space", "evidence")
 """Groups of settings that the tables are enough for; any other needs the slide."""
 
 TOLD = tuple(name for name in Scores.model_fields if name != "warnings")
+_HEADLINES = ("pattern.label", *(f"scores.{name}.value" for name in ("necrosis", "regeneration", "inflammation", "balance")))
 _NEAR = 1e-9  # differences below are rounding
 
 
@@ -45,13 +46,13 @@ def score_again(saved: Saved, settings: Settings | None = None, compared_with: d
     """Score the saved tables with `settings` (None: those of the result); compared_with: another document than the saved one.
 
     Everything of the document that does not come from the tables stays: slide, models, quality, and the warnings of reading them.
-    A refused result has nothing to score and stays as it is. UsageError for settings that need the slide.
+    A refused result has nothing to score: only the settings it names change. UsageError for settings that need the slide.
     """
     before = compared_with or saved.document
     own = Settings.model_validate(saved.document["settings"])
     used = own if settings is None else _combined(own, settings)
     if saved.document["status"] == "refused":
-        return Rescored(saved.document, saved, ())
+        return Rescored({**saved.document, "settings": used.model_dump(mode="json")}, saved, ())
     old = _score(saved, own)
     new = old if used == own else _score(saved, used)
     notes = [warning for warning in saved.document["warnings"] if warning not in old.warnings]
@@ -86,6 +87,16 @@ def write_rescored(rescored: Rescored, folder: Path) -> Path:
 def _check_not_of_another(slide: dict[str, Any], folder: Path) -> None:
     if (folder / "scores.json").is_file() and (there := read_document(folder)["slide"])["sha256"] != slide["sha256"]:
         raise UsageError(f"{folder}: holds the result of another slide, {there['file_name']}. Name a folder for each slide with -o")
+
+
+def headline(changes: tuple[Change, ...]) -> str:
+    """What changed in a line: how much, and the pattern and the axes by name."""
+    told = tuple(change for change in changes if change.where in _HEADLINES)
+    parts = [
+        f"{len(changes)} changed" if changes else "nothing changed",
+        *(line.strip() for line in changes_text(told).splitlines() if told),
+    ]
+    return "; ".join(parts)
 
 
 def changes_text(changes: tuple[Change, ...]) -> str:

@@ -7,48 +7,87 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from biopsy_analyzer.cli.options import Json, SettingsOption, chosen_settings, log_folder
-from biopsy_analyzer.errors import UsageError
+from biopsy_analyzer.errors import BiopsyAnalyzerError, UsageError
 from biopsy_analyzer.escaping import for_terminal
-from biopsy_analyzer.terminal import errors_in_one_line, write_out
+from biopsy_analyzer.terminal import errors_in_one_line, write_error, write_out
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from biopsy_analyzer.batch.rescored import Listed
+    from biopsy_analyzer.rescore import Rescored
+    from biopsy_analyzer.settings import Settings
+
+OUT_HELP = (
+    "Of one RESULT: scores.json, tables and evidence go into OUT itself. "
+    "Of several: into OUT/<slide id>/, and the tables over all slides into OUT."
+)
+
 
 def score(
-    result: Annotated[Path, typer.Argument(metavar="RESULT", help="Folder that holds scores.json and the tables.")],
+    results: Annotated[
+        list[Path], typer.Argument(metavar="RESULT...", help="Folder that holds scores.json and the tables; several, or a folder of them.")
+    ],
     settings: SettingsOption = None,
-    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="OUT", help="Write scores.json, tables and evidence there.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="OUT", help=OUT_HELP)] = None,
     as_json: Json = False,
 ) -> None:
-    """Score a result again from its tables, with its corrections or other settings, and say what changed."""
-    with _no_collection(), errors_in_one_line(result.name or str(result), out or log_folder(result)):
-        from biopsy_analyzer.report.saved import Saved, read_saved
+    """Score results again from their tables, with their corrections or other settings, and say what changed."""
+    one = len(results) == 1 and ((results[0] / "scores.json").is_file() or not any(results[0].glob("*/scores.json")))
+    subject = results[0].name or str(results[0]) if one else "score"
+    with _no_collection(), errors_in_one_line(subject, out or log_folder(results[0])):
+        wanted = None if settings is None else chosen_settings(settings)
+        if not one:
+            raise SystemExit(_score_many(results, wanted, out, as_json))
+        from biopsy_analyzer.batch.rescored import read_corrected
         from biopsy_analyzer.report.summary import summary_text
         from biopsy_analyzer.rescore import changes_text, score_again, write_rescored
 
-        wanted = None if settings is None else chosen_settings(settings)
-        saved = read_saved(result)
-        before = saved.document
-        if (result / "corrections.jsonl").is_file():  # corrections.journal.NAME: asking for it would load what most results don't need
-            from biopsy_analyzer.corrections import Corrections
-            from biopsy_analyzer.corrections.export import corrected_document
-
-            corrected = Corrections.open(result)
-            saved = Saved(result, corrected_document(corrected), corrected.fibres, corrected.nuclei, corrected.clusters)
+        saved, before = read_corrected(results[0])
         found = score_again(saved, wanted, before)
         if out is not None:
             write_rescored(found, out)
         if as_json:
-            changes = [{"where": change.where, "before": change.before, "after": change.after} for change in found.changes]
-            write_out(json.dumps({"changes": changes, "scores": found.document}, indent=2, allow_nan=False))
+            write_out(json.dumps({"changes": _plain(found), "scores": found.document}, indent=2, allow_nan=False))
         else:
             write_out(f"{summary_text(found.document)}\n  changed       {len(found.changes)}\n{changes_text(found.changes)}")
+
+
+def _score_many(folders: list[Path], settings: Settings | None, out: Path | None, as_json: bool) -> int:
+    """Score all results in `folders`; gives the exit code: 3 where one couldn't be scored."""
+    from biopsy_analyzer.batch.rescored import find_listed, rescore_all
+    from biopsy_analyzer.rescore import Rescored, headline
+
+    told: list[dict[str, Any]] = []
+    failed = 0
+
+    def tell(slide: Listed, found: Rescored | BiopsyAnalyzerError) -> None:
+        nonlocal failed
+        if not isinstance(found, Rescored):
+            failed += 1
+            write_error(slide.job.id, str(found))
+        elif as_json:
+            told.append({"slide_id": slide.job.id, "changes": _plain(found)})
+        else:
+            write_out(for_terminal(f"{slide.job.id}: {headline(found.changes)}"))
+
+    slides = find_listed(folders)
+    rescore_all(slides, settings, out, tell)
+    scored = sum(slide.folder is not None for slide in slides) - failed
+    if as_json:
+        write_out(json.dumps({"results": told, "scored": scored, "failed": failed}, indent=2, allow_nan=False))
+    else:
+        write_out(f"{scored} scored, {failed} failed. Research use only, not for diagnosis.")
+    return 3 if failed else 0
+
+
+def _plain(found: Rescored) -> list[dict[str, Any]]:
+    return [{"where": change.where, "before": change.before, "after": change.after} for change in found.changes]
 
 
 @contextmanager
