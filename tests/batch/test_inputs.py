@@ -144,7 +144,7 @@ def test_linked_folders_are_told_of_unless_they_lead_to_what_is_searched() -> No
         os.symlink(place, f"in/{name}")
     told: list[str] = []
     collect_jobs(["in"], None, None, told.append)
-    assert told == ["1 linked folder (in/out) is not searched. Name them as inputs if slides lie there"]
+    assert told == ["1 linked folder (in/out) is not searched. Give such a folder as an input if slides lie there"]
     jobs = collect_jobs(["in", "in/out"], None, None, told.append)
     assert [str(job.path) for job in jobs] == ["in/a.svs", "in/deep/b.svs", "in/out/c.svs"]
     assert len(told) == 1  # now it is
@@ -154,8 +154,8 @@ def test_linked_folders_are_told_of_unless_they_lead_to_what_is_searched() -> No
         os.symlink(f"../../far/{number}", f"in/more/{number}")
     collect_jobs(["in", "elsewhere"], None, None, told.append)
     named = ", ".join(f"in/more/{number}" for number in range(5))
-    assert told[1:] == [f"7 linked folders ({named}, ...) are not searched. Name them as inputs if slides lie there"]
-    with pytest.raises(UsageError, match=r"in/more: no slides in this folder; 7 linked folders \(.*\) are not searched: name them"):
+    assert told[1:] == [f"7 linked folders ({named}, ...) are not searched. Give such a folder as an input if slides lie there"]
+    with pytest.raises(UsageError, match=r"in/more: no slides in this folder; 7 linked folders \(.*\) are not searched\. Name a folder"):
         ids("in/more")
 
 

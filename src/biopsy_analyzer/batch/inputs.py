@@ -48,7 +48,7 @@ def collect_jobs(
     if not jobs:
         raise UsageError("no slides were given. Name slide files, folders or globs, or a --manifest")
     if elsewhere := _elsewhere(links, inputs):
-        tell(f"{_counted(elsewhere)} not searched. Name them as inputs if slides lie there")
+        tell(f"{_counted(elsewhere)} not searched. Give such a folder as an input if slides lie there")
     unique: dict[str, Job] = {}
     for job in jobs:
         place = os.path.abspath(job.path)
@@ -63,7 +63,7 @@ def _slides_of(text: str, links: list[Path]) -> list[Path]:
         found = find_slides(path, met := list[Path]())
         links += met
         if not found:
-            besides = f"; {_counted(met)} not searched: name them themselves" if met else ""
+            besides = f"; {_counted(met)} not searched" if met else ""
             raise UsageError(f"{text}: no slides in this folder{besides}. Name a folder with slides in a format that is read")
         return sorted(found)
     if os.path.lexists(path):
