@@ -170,19 +170,12 @@ def test_doubts_stand_beside_the_scores(
     assert ("Necrotic fibres: scattered." in text) is (scattered.state == "present")
 
 
-def test_scattered_is_no_headline_where_the_item_is_not_assessable(sick: Result, tmp_path: Path) -> None:
-    result = doubted(sick, 2.0, bare=True)
-    space = result.scores.space.model_copy(update={"arrangement": "scattered"})
-    evidence = tuple(
-        item.model_copy(update={"state": "not_assessable", "reason": "may have been missed: so it is"})
-        if item.code == "necrosis-scattered"
-        else item
-        for item in result.scores.evidence
-    )
-    scores = result.scores.model_copy(update={"space": space, "evidence": evidence})
-    text = Tree((write_result(dataclasses.replace(result, scores=scores), tmp_path) / "report.html").read_text("utf-8")).text
-    assert "Necrotic fibres: how they lie is not assessable. may have been missed: so it is." in text
-    assert "Necrotic fibres: scattered" not in text
+def test_how_necrosis_lies_is_told_with_its_reasons(sick: Result, tmp_path: Path) -> None:
+    space = sick.scores.space.model_copy(update={"arrangement": "not_assessable", "reasons": ("groups may have been missed: so it is",)})
+    scores = sick.scores.model_copy(update={"space": space})
+    text = Tree((write_result(dataclasses.replace(sick, scores=scores), tmp_path) / "report.html").read_text("utf-8")).text
+    assert "Necrotic fibres: how they lie is not assessable." in text
+    assert "groups may have been missed: so it is" in text
 
 
 def test_what_this_section_leaves_open_stands_apart_from_what_none_shows(results: Path) -> None:
