@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from biopsy_analyzer.errors import OutputError
-from biopsy_analyzer.report.atomic import check_writable, prepare_folder, replacing_folder, write_bytes
+from biopsy_analyzer.report.atomic import check_writable, copy_whole, prepare_folder, replacing_folder, write_bytes
 
 
 def test_written_and_replaced(tmp_path: Path) -> None:
@@ -80,3 +80,21 @@ def test_a_folder_that_cannot_be_filled_leaves_the_old_one(tmp_path: Path) -> No
     with pytest.raises(OutputError, match="No space left"), replacing_folder(tmp_path / "labels"):
         raise OSError(28, "No space left on device")
     assert os.listdir(tmp_path) == ["labels"]
+
+
+def test_a_copy_takes_the_place_of_what_was_there(tmp_path: Path) -> None:
+    """Of models that are installed read-only, too: copies are written on."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    for folder, name in ((source, "new"), (target, "old")):
+        (folder / "deep").mkdir(parents=True)
+        (folder / "deep" / name).write_text(name)
+    (source / "deep" / "new").chmod(0o444)
+    copy_whole(source, target)
+    assert [path.name for path in (target / "deep").iterdir()] == ["new"]
+    assert (target / "deep" / "new").stat().st_mode & 0o200
+    copy_whole(source / "deep" / "new", tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "new"
+    assert {path.name for path in tmp_path.iterdir()} == {"source", "target", "file"}
+    with pytest.raises(OutputError, match=r"can't copy .*nowhere"):
+        copy_whole(tmp_path / "nowhere", tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "new"

@@ -61,6 +61,26 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def copy_whole(source: Path, target: Path) -> None:
+    """A copy of a file, or of a folder of files, in place of what stood at `target`; it is writable also where the source is not.
+
+    OutputError where it can't be made; then `target` is as it was.
+    """
+    try:
+        if source.is_dir():
+            with replacing_folder(target) as fresh:
+                for file in source.rglob("*"):
+                    if file.is_file():
+                        copy = fresh / file.relative_to(source)
+                        copy.parent.mkdir(parents=True, exist_ok=True)
+                        shutil.copyfile(file, copy)
+        else:
+            with source.open("rb") as content:
+                write_chunks(target, iter(lambda: content.read(1 << 20), b""))
+    except OSError as error:
+        raise OutputError(f"can't copy {source} to {target}: {error.strerror}") from error
+
+
 def _temporary(path: Path) -> Path:
     return path.with_name(f"{_PREFIX}{os.getpid()}-{path.name}{_SUFFIX}")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -35,38 +36,52 @@ def choose_crops(
     Of each fibre state and each type of cell that matters the surest calls and the least sure ones, ties by id, fibres that the image cuts
     last; some unassessable fibres; the largest clusters; two objects of each evidence item. Some 80 at most, none for empty tables.
     """
-    # few columns: each cut of a table copies all of them
-    fibres = fibres[["fibre_id", "state", "assessable", "touches_border", "probability", "area_um2"]].copy()
-    nuclei = nuclei[["nucleus_id", "type", "touches_border", "probability"]].copy()
-    clusters = clusters[["cluster_id", "cells", "probability"]].copy()
+    tables: dict[CropKind, pd.DataFrame] = {"fibre": fibres, "nucleus": nuclei, "cluster": clusters}
+    objects = {kind: _Objects.of(table, kind) for kind, table in tables.items()}
     classes = fibre_class(fibres)
     chosen: list[tuple[CropKind, int]] = []
     for state in FIBRE_STATES:
-        of_state = fibres[classes == state].sort_values(["touches_border", "probability", "fibre_id"], ascending=[True, False, True])
-        chosen += [("fibre", number) for number in _both_ends(of_state, "fibre_id")]
-    left_over = fibres[classes == "unassessable"].sort_values(["touches_border", "area_um2", "fibre_id"], ascending=[True, False, True])
-    chosen += [("fibre", number) for number in left_over["fibre_id"].head(UNASSESSABLE).tolist()]
+        chosen += [("fibre", number) for number in objects["fibre"].both_ends((classes == state).to_numpy())]
+    left_over = np.flatnonzero((classes == "unassessable").to_numpy())
+    ids, area, cut = (fibres[name].to_numpy()[left_over] for name in ("fibre_id", "area_um2", "touches_border"))
+    chosen += [("fibre", number) for number in ids[np.lexsort((ids, -area, cut))][:UNASSESSABLE].tolist()]
     for cell in CELL_TYPES:
-        of_type = nuclei[nuclei["type"] == cell].sort_values(["touches_border", "probability", "nucleus_id"], ascending=[True, False, True])
-        chosen += [("nucleus", number) for number in _both_ends(of_type, "nucleus_id")]
-    largest = clusters.sort_values(["cells", "cluster_id"], ascending=[False, True])["cluster_id"].head(CLUSTERS)
-    chosen += [("cluster", number) for number in largest.tolist()]
-    tables = {"fibre": fibres, "nucleus": nuclei, "cluster": clusters}
-    for objects in (item.objects for item in evidence if item.objects and item.objects.ids):
-        table, id_column = tables[objects.kind], f"{objects.kind}_id"
-        rests_on = table[table[id_column].isin(objects.ids)]
-        if "touches_border" in rests_on and not rests_on["touches_border"].all():
-            rests_on = rests_on[~rests_on["touches_border"]]
-        ranked = rests_on.sort_values(["probability", id_column], ascending=[False, True])[id_column]
-        chosen += [(objects.kind, int(ranked.iloc[place])) for place in (0, -1)]  # the surest, the least sure
+        chosen += [("nucleus", number) for number in objects["nucleus"].both_ends((nuclei["type"] == cell).to_numpy())]
+    ids, cells = clusters["cluster_id"].to_numpy(), clusters["cells"].to_numpy()
+    chosen += [("cluster", number) for number in ids[np.lexsort((ids, -cells))][:CLUSTERS].tolist()]
+    rests_on = (item.objects for item in evidence if item.objects and item.objects.ids)
+    chosen += [(found.kind, number) for found in rests_on for number in objects[found.kind].extremes(found.ids)]
     return list(dict.fromkeys(chosen))
 
 
-def _both_ends(ranked: pd.DataFrame, id_column: str) -> list[int]:
-    """Ids of the first and of the least sure rows of a table ranked by sureness, none twice."""
-    first = ranked.head(PER_END)
-    rest = ranked.drop(first.index).sort_values(["touches_border", "probability", id_column])
-    return [*first[id_column].tolist(), *rest[id_column].head(PER_END).tolist()]
+@dataclass(frozen=True)
+class _Objects:
+    """What the objects of one kind are ranked by, (n,) each; cut: the image's edge cuts them. Tables would take ten times as long."""
+
+    ids: np.ndarray
+    probability: np.ndarray
+    cut: np.ndarray
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, kind: CropKind) -> _Objects:
+        cut = table["touches_border"].to_numpy() if "touches_border" in table else np.zeros(len(table), dtype=bool)
+        return cls(table[f"{kind}_id"].to_numpy(), table["probability"].to_numpy(), cut)
+
+    def ranked(self, rows: np.ndarray, sign: float = -1.0) -> np.ndarray:
+        """Rows (k,) by sureness, the surest first (1: last), what is cut last in either case, ties by id."""
+        return np.asarray(rows[np.lexsort((self.ids[rows], sign * self.probability[rows], self.cut[rows]))])
+
+    def both_ends(self, chosen: np.ndarray) -> list[int]:
+        """Ids of the surest and of the least sure of those `chosen`, bool (n,); none twice."""
+        rows = self.ranked(np.flatnonzero(chosen))
+        least = self.ranked(rows[PER_END:], 1.0)
+        return [int(number) for number in self.ids[np.concatenate([rows[:PER_END], least[:PER_END]])]]
+
+    def extremes(self, ids: Iterable[int]) -> list[int]:
+        """The surest and the least sure of these ids; one that is cut only where all are."""
+        rows = np.flatnonzero(np.isin(self.ids, list(ids)))
+        rows = self.ranked(rows if self.cut[rows].all() else rows[~self.cut[rows]])
+        return [int(self.ids[rows[place]]) for place in (0, -1)]
 
 
 def cut_crops(
@@ -80,23 +95,29 @@ def cut_crops(
         return tuple(Crop(kind, number, rgb, grid) for (kind, number), rgb, grid in zip(chosen, pixels, windows, strict=True))
 
 
-def _windows(chosen: Iterable[tuple[CropKind, int]], fibres: pd.DataFrame, nuclei: pd.DataFrame, finest_um: float) -> list[PixelGrid]:
-    place = ["y_um", "x_um", "max_feret_um"]
-    fibre_rows, nucleus_rows = fibres.set_index("fibre_id")[place], nuclei.set_index("nucleus_id")[place]
+def _windows(chosen: Sequence[tuple[CropKind, int]], fibres: pd.DataFrame, nuclei: pd.DataFrame, finest_um: float) -> list[PixelGrid]:
     usual = float(np.clip(FIBRES_WIDE * np.nan_to_num(fibres["max_feret_um"].median()), *FIBRE_UM))
+    places = {"fibre": _places(fibres, "fibre", chosen), "nucleus": _places(nuclei, "nucleus", chosen)}
+    cells, cluster = nuclei[["y_um", "x_um"]].to_numpy(), nuclei["cluster_id"].to_numpy()
     found = []
     for kind, number in chosen:
-        if kind == "fibre":
-            y, x, length = fibre_rows.loc[number].to_numpy(float)
-            centre, edge = np.array([y, x]), max(usual, ROOM * np.nan_to_num(length))
-        elif kind == "nucleus":
-            y, x, length = nucleus_rows.loc[number].to_numpy(float)
-            centre, edge = np.array([y, x]), max(CELL_UM, 2 * ROOM * np.nan_to_num(length))
-        else:
-            members = nuclei.loc[nuclei["cluster_id"] == number, ["y_um", "x_um"]].to_numpy(float)
+        if kind == "cluster":
+            members = cells[cluster == number]
             centre, edge = (members.min(axis=0) + members.max(axis=0)) / 2, max(usual, float(np.ptp(members, axis=0).max()) + CELL_UM)
+        else:
+            *at, length = places[kind][number]
+            centre = np.array(at)
+            edge = max(usual, ROOM * np.nan_to_num(length)) if kind == "fibre" else max(CELL_UM, 2 * ROOM * np.nan_to_num(length))
         found.append(_window(centre, edge, finest_um))
     return found
+
+
+def _places(table: pd.DataFrame, kind: CropKind, chosen: Iterable[tuple[CropKind, int]]) -> dict[int, list[float]]:
+    """Centre and length (y, x, length) in um of those objects of that kind, by id."""
+    ids = table[f"{kind}_id"].to_numpy()
+    rows = np.flatnonzero(np.isin(ids, [number for of, number in chosen if of == kind]))
+    values = np.column_stack([table[name].to_numpy()[rows] for name in ("y_um", "x_um", "max_feret_um")])
+    return dict(zip(ids[rows].tolist(), values.tolist(), strict=True))
 
 
 def _window(centre_um: np.ndarray, edge_um: float, finest_um: float) -> PixelGrid:

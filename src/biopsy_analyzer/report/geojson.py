@@ -6,13 +6,14 @@ import hashlib
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from itertools import compress
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 import pandas as pd
 
 from biopsy_analyzer.report.outlines import laid_out
-from biopsy_analyzer.report.palette import CLUSTER_COLOURS, FIBRE_COLOURS, NUCLEUS_COLOURS
+from biopsy_analyzer.report.palette import CLUSTER_COLOURS, FIBRE_COLOURS, NUCLEUS_COLOURS, Colour
 from biopsy_analyzer.report.shown import fibre_class
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "biopsy-analyzer/objects")
@@ -24,6 +25,22 @@ Ringed = tuple[pd.DataFrame, Sequence[np.ndarray]]
 """A table and, row by row, its outlines: (k, 2) corners (y, x) in um."""
 
 
+class _Kind(NamedTuple):
+    """How the objects of one table are told to QuPath."""
+
+    name: str
+    class_column: str
+    colours: dict[str, Colour]
+    object_type: str
+
+
+_KINDS = (
+    _Kind("Fibre", "state", FIBRE_COLOURS, "detection"),
+    _Kind("Nucleus", "type", NUCLEUS_COLOURS, "detection"),
+    _Kind("Cluster", "kind", CLUSTER_COLOURS, "annotation"),
+)
+
+
 def feature_collection(
     slide_sha256: str, um_per_px: float, fibres: Ringed, nuclei: Ringed, clusters: Ringed
 ) -> Iterator[bytes | memoryview]:
@@ -33,39 +50,41 @@ def feature_collection(
     pixel. Ids depend on the slide's bytes, kind and number alone, so a repeated import meets the same ids. NaN is a ValueError (our
     bug), not invalid JSON.
     """
-    kinds = (
-        ("Fibre", "fibre_id", "state", FIBRE_COLOURS, "detection", fibres),
-        ("Nucleus", "nucleus_id", "type", NUCLEUS_COLOURS, "detection", nuclei),
-        ("Cluster", "cluster_id", "kind", CLUSTER_COLOURS, "annotation", clusters),
-    )
     yield b'{"type":"FeatureCollection","features":['
     comma = b""
-    for kind, id_column, class_column, colours, object_type, (table, rings) in kinds:
-        classes = (fibre_class(table) if kind == "Fibre" else table[class_column]).tolist()
-        numbers = table[id_column].tolist()
-        looks = {name: {"name": f"{kind}: {name}", "color": colour} for name, colour in colours.items()}
-        id_of, numeric = _namer(f"{slide_sha256}/{kind}/"), _numeric(table)
-        for start in range(0, len(table), _ROWS):
-            some = slice(start, start + _ROWS)
-            found = zip(classes[some], numbers[some], _measurements(numeric, some), _closed_rings(rings[some], um_per_px), strict=True)
-            features = [
-                {
-                    "type": "Feature",
-                    "id": id_of(number),
-                    "geometry": {"type": "Polygon", "coordinates": (ring,)},
-                    "properties": {
-                        "objectType": object_type,
-                        "name": f"{kind} {number}",
-                        "classification": looks[name],
-                        "measurements": values,
-                    },
-                }
-                for name, number, values, ring in found
-            ]
+    for kind, (table, rings) in zip(_KINDS, (fibres, nuclei, clusters), strict=True):
+        for features in _features(kind, table, rings, slide_sha256, um_per_px):
             yield comma
             yield memoryview(orjson.dumps(features, option=orjson.OPT_SERIALIZE_NUMPY))[1:-1]
             comma = b","
     yield b"]}"
+
+
+def _features(
+    kind: _Kind, table: pd.DataFrame, rings: Sequence[np.ndarray], slide_sha256: str, um_per_px: float
+) -> Iterator[list[dict[str, Any]]]:
+    """The features of one kind, some at a time."""
+    classes = (fibre_class(table) if kind.name == "Fibre" else table[kind.class_column]).tolist()
+    numbers = table[f"{kind.name.lower()}_id"].tolist()
+    looks = {name: {"name": f"{kind.name}: {name}", "color": colour} for name, colour in kind.colours.items()}
+    id_of, numeric = _namer(f"{slide_sha256}/{kind.name}/"), _numeric(table)
+    for start in range(0, len(table), _ROWS):
+        some = slice(start, start + _ROWS)
+        found = zip(classes[some], numbers[some], _measurements(numeric, some), _closed_rings(rings[some], um_per_px), strict=True)
+        yield [
+            {
+                "type": "Feature",
+                "id": id_of(number),
+                "geometry": {"type": "Polygon", "coordinates": (ring,)},
+                "properties": {
+                    "objectType": kind.object_type,
+                    "name": f"{kind.name} {number}",
+                    "classification": looks[name],
+                    "measurements": values,
+                },
+            }
+            for name, number, values, ring in found
+        ]
 
 
 def _namer(prefix: str) -> Callable[[int], str]:

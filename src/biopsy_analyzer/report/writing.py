@@ -19,8 +19,8 @@ from biopsy_analyzer.report.png import png_bytes
 from biopsy_analyzer.report.result import Result
 from biopsy_analyzer.report.scores_json import scores_document, to_text
 from biopsy_analyzer.report.tables_io import write_table
-from biopsy_analyzer.score.traced import evidence_objects
 from biopsy_analyzer.score.tallies import is_sheet
+from biopsy_analyzer.score.traced import evidence_objects
 
 MADE_OF_RESULTS = ("fhir.json", "annotations.dcm")
 """What the commands fhir and dicom put beside a result; it would tell of another one after a new analysis."""

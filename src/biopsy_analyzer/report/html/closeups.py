@@ -30,10 +30,11 @@ def closeups(material: Material) -> list[dict[str, Any]]:
 
     After corrections that may not be the class for which it was cut.
     """
+    fibres, nuclei, clusters = material.fibres, material.nuclei, material.clusters.assign(sheet=material.sheets)
     rows = {
-        "fibre": _rows(material, "fibre", material.fibres, fibre_class(material.fibres), ["state", "min_feret_um", "touches_border"]),
-        "nucleus": _rows(material, "nucleus", material.nuclei, material.nuclei["type"], ["fibre_id"]),
-        "cluster": _rows(material, "cluster", material.clusters.assign(sheet=material.sheets), "cluster", ["kind", "cells", "sheet"]),
+        "fibre": _rows(material, "fibre", fibres, fibre_class(fibres), ["state", "min_feret_um", "touches_border"]),
+        "nucleus": _rows(material, "nucleus", nuclei, nuclei["type"], ["fibre_id"]),
+        "cluster": _rows(material, "cluster", clusters, pd.Series(["cluster"] * len(clusters), dtype=object), ["kind", "cells", "sheet"]),
     }
     marked = material.nuclei["type"].isin(list(NUCLEUS_MARKERS))
     cells = material.nuclei.loc[marked, ["y_um", "x_um"]].to_numpy(), material.nuclei.loc[marked, "type"].to_numpy()
@@ -41,12 +42,13 @@ def closeups(material: Material) -> list[dict[str, Any]]:
     return [_closeup(material, cells, shot, rows[shot.kind][shot.id]) for shot in here]
 
 
-def _rows(material: Material, kind: str, table: pd.DataFrame, shown: pd.Series | str, needed: list[str]) -> dict[int, dict[str, Any]]:
-    """What is told of the objects of that kind that have a close-up, by id."""
+def _rows(material: Material, kind: str, table: pd.DataFrame, shown: pd.Series, needed: list[str]) -> dict[int, dict[str, Any]]:
+    """What is told of the objects of that kind that have a close-up, by id; shown: the class of each row."""
     wanted = [shot.id for shot in material.shots[1:] if shot.kind == kind]
-    columns = [f"{kind}_id", "probability", "reason", *needed]
-    few = table[columns].assign(shown=shown)[table[f"{kind}_id"].isin(wanted)]
-    return {int(row[columns[0]]): row for row in few.to_dict("records")}
+    rows = np.flatnonzero(np.isin(table[f"{kind}_id"].to_numpy(), wanted))
+    columns = {name: table[name].iloc[rows].tolist() for name in (f"{kind}_id", "probability", "reason", *needed)}
+    columns["shown"] = shown.iloc[rows].tolist()
+    return {cells[0]: dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)}
 
 
 def closeup_groups(material: Material, found: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -9,6 +9,8 @@ import numpy as np
 
 from biopsy_analyzer.report.outlines import laid_out, split
 
+_WIDE = 1 << 24  # units; wider than any picture
+
 
 def closed_path(ring: np.ndarray, tolerance: float) -> str:
     """Path data of a ring (k, 2) (y, x) in units, rounded to whole ones, points nearer than `tolerance` to the line left out."""
@@ -38,7 +40,10 @@ def marks_path(centres: np.ndarray, corners: int, radius: float) -> str:
 
     corners  3 triangle, 4 diamond; more: a dot, a line of no length that a round cap makes a disc
     """
-    spots = np.unique(centres.round().astype(int), axis=0).tolist() if len(centres) else []
+    if not len(centres):
+        return ""
+    places = np.unique(centres.round().astype(np.int64) @ [_WIDE, 1] + _WIDE // 2)  # numpy finds unique pairs ten times as slowly
+    spots = np.column_stack([places // _WIDE, places % _WIDE - _WIDE // 2]).tolist()
     if corners > 4:
         return "".join(f"M{x} {y}h0" for y, x in spots)
     r = round(radius)
