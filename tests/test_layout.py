@@ -45,7 +45,7 @@ TESTED_BY = {
     "report/test_scores_json.py": "report/result report/summary report/writing",
     "score/test_evidence.py": "score/traced",
     "score/test_score.py": "score/axes score/findings score/model score/pattern score/tallies",
-    "score/test_space.py": "score/basis score/doubts score/fascicles score/judged",
+    "score/test_space.py": "score/basis score/doubts score/fascicles",
     "segment/test_network.py": "segment/halo segment/model_folder segment/precision",
     "slide/test_refusals.py": "slide/convert slide/directories slide/encoded slide/kind slide/plain slide/reader slide/tiff",
     "slide/test_tiles.py": "slide/forks",

@@ -64,13 +64,27 @@ def observe(
 def _fibre_columns(
     seen: pd.DataFrame, border: np.ndarray, confluent: np.ndarray, lymphocytes: np.ndarray, settings: Settings
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    area, diameter = seen["area_um2"].to_numpy(), seen["min_feret_um"].to_numpy()
-    necrotic, pale, regenerating = is_necrotic(seen), *((seen["state"] == s).to_numpy() for s in ("pale-fragmented", "regenerating"))
-    eaten = necrotic & (seen["macrophages_inside"].fillna(0).to_numpy() >= settings.space.invaded_by)
-    whole = ~seen["touches_border"].to_numpy()
-    # dead fibres swell or fall to pieces: atrophy is told of the living ones
-    small = ~necrotic & whole & (area < settings.space.atrophic * (np.median(area[whole]) if whole.any() else 0.0))
-    columns = {
+    necrotic, regenerating = is_necrotic(seen), (seen["state"] == "regenerating").to_numpy()
+    columns = _state_columns(seen, necrotic, regenerating, confluent, lymphocytes, settings.space.invaded_by)
+    columns |= _size_columns(seen, necrotic, border, settings.space.atrophic)
+    dying = seen["p_necrotic"].to_numpy() + seen["p_pale_fragmented"].to_numpy()
+    # what a person called stands, whatever the machine had thought of it
+    firm = necrotic & ((dying >= settings.score.firm_call) | ~columns["unsure"])
+    columns |= {
+        "firm_necrotic": firm,
+        "unsure_necrotic": firm & columns["unsure"],
+        "unsure_regenerating": regenerating & columns["unsure"],
+    }
+    doubts = {"necrotic": _doubt(dying), "firm_necrotic": _doubt(dying) * firm, "regenerating": _doubt(seen["p_regenerating"].to_numpy())}
+    return {name: values.astype(np.float64) for name, values in columns.items()}, doubts
+
+
+def _state_columns(
+    seen: pd.DataFrame, necrotic: np.ndarray, regenerating: np.ndarray, confluent: np.ndarray, lymphocytes: np.ndarray, invaded_by: int
+) -> dict[str, np.ndarray]:
+    area, pale = seen["area_um2"].to_numpy(), (seen["state"] == "pale-fragmented").to_numpy()
+    eaten = necrotic & (seen["macrophages_inside"].fillna(0).to_numpy() >= invaded_by)
+    return {
         "fibres": np.ones(len(seen), dtype=bool),
         "unsure": seen["probability"].to_numpy() < SURE,
         "necrotic": necrotic,
@@ -84,28 +98,27 @@ def _fibre_columns(
         "living": ~necrotic,
         "internal": ~necrotic & (seen["internal_nuclei_count"].fillna(0).to_numpy() > 0),
         "invaded": ~necrotic & (lymphocytes > 0),
-        "border_living": ~necrotic & whole & border,
+    }
+
+
+def _size_columns(seen: pd.DataFrame, necrotic: np.ndarray, border: np.ndarray, atrophic: float) -> dict[str, np.ndarray]:
+    """What sizes and places tell; atrophy is told of the living fibres, for dead ones swell or fall to pieces."""
+    area, diameter, whole = seen["area_um2"].to_numpy(), seen["min_feret_um"].to_numpy(), ~seen["touches_border"].to_numpy()
+    sized = ~necrotic & whole
+    small = sized & (area < atrophic * (np.median(area[whole]) if whole.any() else 0.0))
+    return {
+        "border_living": sized & border,
         "border_small": small & border,
-        "inner_living": ~necrotic & whole & ~border,
+        "inner_living": sized & ~border,
         "inner_small": small & ~border,
         "border": border,
         "border_necrotic": necrotic & border,
         "inner": ~border,
         "inner_necrotic": necrotic & ~border,
-        "sized": ~necrotic & whole,
-        "diameter": (~necrotic & whole) * diameter,
-        "diameter_squared": (~necrotic & whole) * diameter**2,
+        "sized": sized,
+        "diameter": sized * diameter,
+        "diameter_squared": sized * diameter**2,
     }
-    dying = seen["p_necrotic"].to_numpy() + seen["p_pale_fragmented"].to_numpy()
-    # what a person called stands, whatever the machine had thought of it
-    firm = necrotic & ((dying >= settings.score.firm_call) | ~columns["unsure"])
-    columns |= {
-        "firm_necrotic": firm,
-        "unsure_necrotic": firm & columns["unsure"],
-        "unsure_regenerating": regenerating & columns["unsure"],
-    }
-    doubts = {"necrotic": _doubt(dying), "firm_necrotic": _doubt(dying) * firm, "regenerating": _doubt(seen["p_regenerating"].to_numpy())}
-    return {name: values.astype(np.float64) for name, values in columns.items()}, doubts
 
 
 def _nucleus_columns(

@@ -52,4 +52,4 @@ def figure(value: float, unit: str = "") -> str:
     """Three significant digits without an exponent, shares in percent: 0.0312, 6,750, 3.12%."""
     if "share" in unit:
         return f"{figure(100 * value)}%"
-    return f"{float(f'{value:.3g}'):,.0f}" if abs(value) >= 1000 else f"{round(value, 4):.3g}"
+    return f"{float(f'{value:.3g}'):,.0f}" if abs(value) >= 1000 else f"{round(value, 4) + 0.0:.3g}"  # no -0
