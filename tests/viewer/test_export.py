@@ -33,7 +33,7 @@ def test_labels_of_another_section_leave_nothing_behind(result: Path, tmp_path: 
 
 def test_what_cannot_be_written_is_said(result: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"can't copy from .* into .*file: File exists"):
+    with pytest.raises(OutputError, match=r"can't write into .*file: File exists"):
         copy_files(result, ["scores.json"], tmp_path / "file")
     with pytest.raises(OutputError, match="itself"):
         copy_files(result, ["scores.json"], result / ".." / "result")

@@ -13,7 +13,7 @@ import pandas as pd
 from biopsy_analyzer.corrections.book import ID, Kind
 from biopsy_analyzer.corrections.section import Corrections
 from biopsy_analyzer.errors import ResultError
-from biopsy_analyzer.report.atomic import prepare_folder, write_bytes, write_chunks
+from biopsy_analyzer.report.atomic import copy_whole, prepare_folder, write_bytes, write_chunks
 from biopsy_analyzer.report.geojson import feature_collection
 from biopsy_analyzer.report.html import write_report
 from biopsy_analyzer.report.labels import write_labels
@@ -47,7 +47,7 @@ def export(corrections: Corrections) -> Path:
     write_labels(_labels(corrections, "fibres"), _labels(corrections, "nuclei"), folder)
     pictures = corrections.saved.folder / "pictures.parquet"
     if pictures.exists():
-        write_bytes(folder / pictures.name, pictures.read_bytes())
+        copy_whole(pictures, folder / pictures.name)
     settings = Settings.model_validate(corrections.saved.document["settings"])
     write_table(evidence_objects(fibres, nuclei, clusters, settings), folder, "evidence")
     document = corrected_document(corrections)

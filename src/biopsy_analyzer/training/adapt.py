@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from biopsy_analyzer.classify.state_model import StateModel, load_state_model, save_state_model
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.models import Models, default_folder, load_models
-from biopsy_analyzer.report.atomic import prepare_folder, write_bytes
+from biopsy_analyzer.report.atomic import copy_whole, prepare_folder, write_bytes
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.training.lessons import check_sources, distinct, outline_patches, read_calls
 from biopsy_analyzer.training.shift import shift_states
@@ -68,7 +67,7 @@ def adapt(
 
     prepare_folder(out, last_file=REPORT)
     for name in PARTS:
-        shutil.copytree(parent / name, out / name, dirs_exist_ok=True)
+        copy_whole(parent / name, out / name)
     digest = hashlib.sha256(calls.to_csv(index=False).encode()).hexdigest()
     if not found["kept_parent"]:
         _write_states(states, out, found, digest)

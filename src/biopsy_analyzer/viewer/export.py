@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from biopsy_analyzer.errors import OutputError
-from biopsy_analyzer.report.atomic import replacing_folder, write_bytes, write_chunks
+from biopsy_analyzer.report.atomic import copy_whole, write_bytes
 from biopsy_analyzer.report.legend import add_legend
 from biopsy_analyzer.report.shown import fibre_class
 from biopsy_analyzer.viewer.session import Session
@@ -59,21 +58,9 @@ def copy_files(folder: Path, names: list[str], into: Path) -> list[Path]:
         raise OutputError(f"{into} is the result folder itself. Choose another folder")
     try:
         into.mkdir(parents=True, exist_ok=True)
-        return [_copied(folder / name, into / name) for name in names if (folder / name).exists()]
     except OSError as error:
-        raise OutputError(f"can't copy from {folder} into {into}: {error.strerror}. Choose another folder") from error
-
-
-def _copied(source: Path, target: Path) -> Path:
-    """A file or a folder of files; not shutil.copytree, which leaves in place what an older copy had more, and tells no single reason."""
-    if source.is_file():
-        with source.open("rb") as content:
-            write_chunks(target, iter(lambda: content.read(1 << 20), b""))
-        return target
-    with replacing_folder(target) as fresh:
-        for file in source.rglob("*"):
-            if file.is_file():
-                copy = fresh / file.relative_to(source)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, copy)
-    return target
+        raise OutputError(f"can't write into {into}: {error.strerror}. Choose another folder") from error
+    there = [name for name in names if (folder / name).exists()]
+    for name in there:
+        copy_whole(folder / name, into / name)
+    return [into / name for name in there]
