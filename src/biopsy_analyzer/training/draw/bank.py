@@ -6,12 +6,14 @@ import json
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.lib.format import open_memmap
 
+from biopsy_analyzer.report.atomic import write_bytes
 from biopsy_analyzer.tables import FIBRE_STATES
 from biopsy_analyzer.training.banks import OD_STEPS
 from biopsy_analyzer.training.draw.recipe import DIFFICULTIES, STAGES, Recipe, draw_recipe
@@ -45,9 +47,10 @@ def write_bank(folder: Path, count: int, seed: int, patch_px: int = 512, workers
     if workers == 1:
         list(map(job, range(count)))
     else:
-        with ProcessPoolExecutor(workers) as pool:
+        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:  # a fork would copy locks that threads of torch or OpenCV hold
             list(pool.map(job, range(count), chunksize=8))
-    (folder / "bank.json").write_text(json.dumps({"count": count, "seed": seed, "patch_px": patch_px, "um_per_px": 0.5}))
+    about = {"count": count, "seed": seed, "patch_px": patch_px, "um_per_px": 0.5}
+    write_bytes(folder / "bank.json", json.dumps(about).encode())
 
 
 def focused(rng: np.random.Generator, recipe: Recipe, focus: Focus) -> Recipe:
