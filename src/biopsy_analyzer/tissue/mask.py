@@ -173,11 +173,11 @@ def _percentile_od(counts: np.ndarray, percent: float) -> np.ndarray:
 
 def _mean_and_tint(od: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean of OD (H, W, 3) over the colours, and its standard deviation over them: 0 for grey."""
-    mean = _mean(od)
-    return mean, np.sqrt(np.maximum(_mean(od * od) - mean * mean, 0))
+    mean = colour_mean(od)
+    return mean, np.sqrt(np.maximum(colour_mean(od * od) - mean * mean, 0))
 
 
-def _mean(values: np.ndarray) -> np.ndarray:
+def colour_mean(values: np.ndarray) -> np.ndarray:
     """``values.mean(axis=2)`` of (H, W, 3), which takes numpy nine times as long."""
     return (values[..., 0] + values[..., 1] + values[..., 2]) / 3
 
