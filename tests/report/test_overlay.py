@@ -88,6 +88,23 @@ def test_the_edge_of_the_image_cuts_no_number(edge: float, inner: float) -> None
     assert white(inner) > 20
 
 
+def test_fibres_may_reach_beyond_the_picture_or_lie_outside() -> None:
+    """Corners (y, x) as far out as a picture of a part of the section gives them."""
+    section = np.full((60, 80, 3), 200, np.uint8)
+    nuclei, clusters = ((empty(columns), []) for columns in (NUCLEI, CLUSTERS))
+
+    def drawn(top: float, left: float, bottom: float, right: float) -> np.ndarray:
+        ring = np.array([[top, left], [top, right], [bottom, right], [bottom, left]])
+        fibres = make_fibres(["necrotic"], fibre_id=7)
+        return draw_overlay(section, PixelGrid((60, 80), 1.0), (fibres, [ring]), nuclei, clusters, "")[:60, :80]
+
+    tint = np.round(0.92 * 200 + 0.08 * np.array(FIBRE_COLOURS["necrotic"]))
+    assert np.all(drawn(-50.0, -50.0, 150.0, 150.0) == tint)
+    for outside in ((-90.0, 5.0, -20.0, 70.0), (90.0, 5.0, 200.0, 70.0), (5.0, -90.0, 50.0, -20.0), (5.0, 120.0, 50.0, 190.0)):
+        left = drawn(*outside)
+        assert np.mean(np.any(left != section, axis=2)) < 0.02  # but for a number, which stays within the picture's sides
+
+
 def test_nuclei_that_were_not_assessed_are_not_counted_as_0(result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
     text = legend._Pen.text
