@@ -245,7 +245,7 @@ def test_adapting_shows_before_and_after(correcting: BiopsyAnalyzer, hand: Hand,
     session.select("fibres", ids[34:40])
     hand.key(Qt.Key.Key_1)
     hand.press(page.buttons["adapt"])
-    qtbot.waitUntil(lambda: page.buttons["adapt"].text() != "Stop adapting", timeout=180_000)
+    qtbot.waitUntil(lambda: page.buttons["adapt"].text() != "Stop adapting", timeout=900_000)
     said = page.teacher.said.text()
     assert said.startswith("fibre states: adapted")
     assert "40 fibres called by a reader" in said
