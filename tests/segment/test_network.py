@@ -116,8 +116,9 @@ import numpy as np
 from biopsy_analyzer.segment.network import load_network
 
 network = load_network(Path(sys.argv[1]), "cpu", "float32")
-images = np.random.default_rng(0).integers(0, 256, (8, 512, 512, 3)).astype(np.uint8)
-one_by_one = np.concatenate([network.maps(image[None]) for image in images])
+count, edge = int(sys.argv[3]), int(sys.argv[4])
+images = np.random.default_rng(0).integers(0, 256, (count, edge, edge, 3), np.uint8)
+one_by_one = np.concatenate([network.maps(image[None, :512, :512]) for image in images])
 here = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (here + int(sys.argv[2]) * 2**20, resource.RLIM_INFINITY))
 found = network.maps(images)
@@ -132,14 +133,14 @@ print(*network.notes, sep="\\n")
 def test_a_machine_without_memory_gets_smaller_batches_and_then_an_error(model_folder):
     """A real limit on the process's memory: torch's own allocator fails, in the middle of the network."""
 
-    def starved(mib):
-        command = [sys.executable, "-c", STARVED, str(model_folder / "fibres"), str(mib)]
+    def starved(*numbers):
+        command = [sys.executable, "-c", STARVED, str(model_folder / "fibres"), *map(str, numbers)]
         return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"MALLOC_ARENA_MAX": "1"})
 
-    some = starved(90)
+    some = starved(90, 8, 512)
     assert some.stderr == ""
     assert some.stdout.splitlines()[0] == "network fibres: CPU memory ran out, batch 8 halved"
-    assert "MemoryError" in starved(0).stderr
+    assert "MemoryError" in starved(0, 1, 4096).stderr  # far more than what smaller tiles have left
 
 
 @pytest.mark.fault(25)

@@ -116,7 +116,8 @@ class Network:
             raise ValueError(f"{self.name} wants uint8 (B, H, W, 3), H and W multiples of {self.stride}, not {rgb.dtype} {rgb.shape}")
         if leave % self.stride or not 0 <= 2 * leave < min(rgb.shape[1:3]):
             raise ValueError(f"{self.name} can't leave out {leave} px at each side of {rgb.shape[1:3]}: wanted a multiple of {self.stride}")
-        out = None
+        # had before the network takes what memory there is; untouched pages cost nothing
+        out = np.empty((len(rgb), len(self.channels), *(n - 2 * leave for n in rgb.shape[1:3])), np.float16)
         start, size = 0, max(1, len(rgb))
         while start < len(rgb):
             try:
@@ -128,10 +129,9 @@ class Network:
                 continue
             if len(found) == len(rgb):
                 return found
-            out = np.empty((len(rgb), *found.shape[1:]), np.float16) if out is None else out
             out[start : start + size] = found
             start += size
-        return np.empty((0, len(self.channels), *(n - 2 * leave for n in rgb.shape[1:3])), np.float16) if out is None else out
+        return out
 
     def _run(self, rgb: np.ndarray, leave: int) -> np.ndarray:
         dtype = getattr(torch, self.precision)
