@@ -12,7 +12,6 @@ import ome_zarr_models.v05
 import pandas as pd
 import pytest
 import zarr
-from zarr.codecs import ZstdCodec
 
 from biopsy_analyzer.errors import OutputError, ResultError
 from biopsy_analyzer.grid import PixelGrid
@@ -94,22 +93,6 @@ def test_written_twice_the_bytes_are_the_same(wide: Result, tmp_path: Path) -> N
     assert content() == first
     assert sum(map(len, first.values())) < 30_000  # 33 MB of pixels
     assert os.listdir(tmp_path) == [FOLDER]
-
-
-def test_chunks_are_those_that_zarr_itself_writes(tmp_path: Path) -> None:
-    """Also those cut by the edge; where no label lies there is none."""
-    pixels = np.zeros((1100, 2500), np.int32)
-    pixels[1000:1080, 2040:2200], pixels[3:9, 4:70] = 70_000, 2
-    labels = Labels(pixels, PixelGrid(pixels.shape, 0.5))
-    path = write_labels(labels, labels, tmp_path)
-    ours = path / "fibres" / "0"
-    theirs = zarr.create_array(
-        tmp_path / "theirs", shape=pixels.shape, dtype="int32", chunks=(1024, 1024), compressors=ZstdCodec(level=3), fill_value=0
-    )
-    theirs[:] = pixels
-    chunks = {file.relative_to(ours) for file in (ours / "c").rglob("*") if file.is_file()}
-    assert chunks == {Path("c", *place) for place in (("0", "0"), ("0", "1"), ("0", "2"), ("1", "1"), ("1", "2"))}
-    assert all((ours / chunk).read_bytes() == (tmp_path / "theirs" / chunk).read_bytes() for chunk in chunks)
 
 
 def test_the_metadata_is_ome_zarr_0_5(wide: Result, tmp_path: Path) -> None:

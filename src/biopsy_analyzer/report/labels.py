@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import zarr
-from numcodecs.zstd import Zstd
 from zarr.codecs import ZstdCodec
 
 from biopsy_analyzer.errors import ResultError
@@ -24,7 +23,6 @@ from biopsy_analyzer.report.result import Labels
 
 FOLDER = "labels.ome.zarr"
 _CHUNK_PX = 1024
-_ZSTD = 3  # level of compression
 _LAST_LEVEL_PX = 512  # the coarsest level's longer side is at most this
 _AXES: Any = [{"name": name, "type": "space", "unit": "micrometer"} for name in ("y", "x")]
 
@@ -66,53 +64,30 @@ def write_labels(fibres: Labels, nuclei: Labels, folder: Path) -> Path:
     with replacing_folder(path) as temporary:
         root = zarr.open_group(temporary, mode="w", zarr_format=3, attributes={"ome": {"version": "0.5", "labels": ["fibres", "nuclei"]}})
         for name, labels in (("fibres", fibres), ("nuclei", nuclei)):
-            _write_pyramid(root, name, labels, temporary / name)
+            _write_pyramid(root, name, labels)
     return path
 
 
-def _write_pyramid(root: zarr.Group, name: str, labels: Labels, folder: Path) -> None:
-    """The image's group in `folder`: zarr writes what describes it, we the chunks, which takes zarr three times as long."""
+def _write_pyramid(root: zarr.Group, name: str, labels: Labels) -> None:
     shapes = [labels.pixels.shape]
     while max(shapes[-1]) > _LAST_LEVEL_PX:
         shapes.append(tuple((n + 1) // 2 for n in shapes[-1]))
     datasets = [{"path": str(k), "coordinateTransformations": _placed(labels.grid, 2**k)} for k in range(len(shapes))]
     multiscales = [{"name": name, "axes": _AXES, "datasets": datasets, "type": "nearest"}]
     group = root.create_group(name, attributes={"ome": {"version": "0.5", "multiscales": multiscales, "image-label": {}}})
-    levels = [_Level.made(group, folder, str(k), shape) for k, shape in enumerate(shapes)]
+    levels = [_level(group, str(k), shape) for k, shape in enumerate(shapes)]
     rows, columns = (range(-(-n // _CHUNK_PX)) for n in shapes[-1])
     for row, column in product(rows, columns):
         _write_chunk(levels, labels.pixels, row, column)
 
 
-@dataclass(frozen=True)
-class _Level:
-    """One level of a pyramid that is being written: its folder, its shape and that of its chunks."""
-
-    folder: Path
-    shape: tuple[int, ...]
-    chunk: tuple[int, ...]
-
-    @classmethod
-    def made(cls, group: zarr.Group, folder: Path, name: str, shape: tuple[int, ...]) -> _Level:
-        chunk = tuple(min(n, _CHUNK_PX) for n in shape)
-        codec = ZstdCodec(level=_ZSTD)
-        group.create_array(name, shape=shape, dtype="int32", chunks=chunk, compressors=codec, fill_value=0, dimension_names=("y", "x"))
-        return cls(folder / name, shape, chunk)
-
-    def write(self, pixels: np.ndarray, row: int, column: int) -> None:
-        """Write a chunk as zarr lays it (format 3): whole chunks, background beyond the image's edge; none where no label is."""
-        if not pixels.any():
-            return
-        whole = pixels
-        if pixels.shape != self.chunk:
-            whole = np.zeros(self.chunk, "<i4")
-            whole[: pixels.shape[0], : pixels.shape[1]] = pixels
-        path = self.folder / "c" / str(row) / str(column)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(Zstd(level=_ZSTD).encode(np.ascontiguousarray(whole, "<i4")))
+def _level(group: zarr.Group, name: str, shape: tuple[int, ...]) -> zarr.Array:
+    chunks = tuple(min(n, _CHUNK_PX) for n in shape)
+    codec = ZstdCodec(level=3)
+    return group.create_array(name, shape=shape, dtype="int32", chunks=chunks, compressors=codec, fill_value=0, dimension_names=("y", "x"))
 
 
-def _write_chunk(levels: list[_Level], source: Any, row: int, column: int) -> np.ndarray:
+def _write_chunk(levels: list[zarr.Array], source: Any, row: int, column: int) -> np.ndarray:
     """Write that chunk of the last of `levels`, and before it what it is made of on the finer ones; gives its pixels.
 
     So each window of `source` is read once, and of each level one chunk is held.
@@ -128,7 +103,7 @@ def _write_chunk(levels: list[_Level], source: Any, row: int, column: int) -> np
             if here.size:
                 part = _write_chunk(finer, source, 2 * row + i, 2 * column + j)[::2, ::2]
                 here[: part.shape[0], : part.shape[1]] = part
-    level.write(pixels, row, column)
+    level[window] = pixels
     return pixels
 
 
