@@ -27,6 +27,9 @@ settings.load_profile("same")
 HABITS = ("FORCE_COLOR", "NO_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TTY_COMPATIBLE", "COLUMNS", "LINES")
 for name in (*HABITS, "PYTHONWARNINGS", "PYTHONOPTIMIZE", "PYTHONDEVMODE", "PYTHONIOENCODING", "PYTHONSAFEPATH", "PYTHONHASHSEED"):
     os.environ.pop(name, None)
+os.environ["NAPARI_CONFIG"] = (
+    ""  # napari's settings in no file, here and in windows in processes of their own: they must not be those of the user
+)
 
 
 @pytest.fixture(scope="session")

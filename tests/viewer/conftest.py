@@ -55,15 +55,6 @@ def display() -> None:
     os.environ["DISPLAY"] = f":{number}"
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _no_settings() -> None:
-    """Napari's settings in no file: its own fixture resets them before each test, which must not meet those of the user."""
-    from napari.settings import get_settings
-
-    os.environ["NAPARI_CONFIG"] = ""  # for windows in processes of their own
-    get_settings(None)
-
-
 @pytest.fixture
 def qtbot(qtbot: Any) -> Any:
     """pytest-qt's with more patience than 5 s: a loaded machine shows things late. A wait ends with what is waited for."""
