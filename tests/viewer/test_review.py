@@ -12,6 +12,11 @@ def test_the_least_sure_come_first_and_cut_fibres_never() -> None:
     assert review_queue(fibres[:0]) == []
 
 
+def test_unassessable_fibres_are_not_asked() -> None:
+    fibres = make_fibres(["normal"] * 3, probability=[0.5, 0.4, 0.3], assessable=[True, False, True])
+    assert review_queue(fibres) == [3, 1]
+
+
 def test_the_queue_is_walked_round_and_round() -> None:
     queue, everything = [3, 1, 4], {1, 3, 4}
     assert next_in_queue(queue, None, 1, everything) == 3

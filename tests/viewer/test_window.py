@@ -163,6 +163,20 @@ def test_the_key_n_walks_the_doubtful_ones(opened: BiopsyAnalyzer, hand: Hand) -
     assert session.selected == ("fibres", [ids[5]])
 
 
+def test_where_only_cut_and_unassessable_fibres_are_doubtful_the_dock_says_what_is_not_asked(opened: BiopsyAnalyzer, hand: Hand) -> None:
+    session = opened.workspace.session
+    assert session is not None
+    fibres = session.saved.fibres.assign(probability=1.0)
+    fibres.loc[[5, 11], "probability"] = 0.66, 0.3
+    fibres.loc[5, "touches_border"], fibres.loc[11, "assessable"] = True, False
+    session.saved = type(session.saved)(session.folder, session.document, fibres, session.nuclei, session.clusters)
+    session.show(fibres, session.nuclei, session.clusters, session.document)
+    before = session.selected
+    hand.key(Qt.Key.Key_N)
+    assert session.selected == before
+    assert "cut by the border and unassessable ones are not asked" in opened.status.text()
+
+
 def test_the_legend_counts_and_hides(opened: BiopsyAnalyzer) -> None:
     boxes, workspace = opened.legend.boxes, opened.workspace
     assert boxes["necrotic"].text() == "necrotic 2"

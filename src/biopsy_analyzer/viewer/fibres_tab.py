@@ -21,6 +21,7 @@ from biopsy_analyzer.viewer.workspace import Workspace
 _WIDTHS_PX = (56, 112, 56, 74, 74, 84, 76)
 _ROLE = QItemSelectionModel.SelectionFlag
 NEXT_KEY, PREVIOUS_KEY = "N", "Shift-N"
+NONE_LEFT = f"No doubtful fibre (probability below {DOUBTFUL:.0%}) is left. Fibres cut by the border and unassessable ones are not asked."
 
 
 class _Table(QTableView):
@@ -97,7 +98,7 @@ class FibresTab(QWidget):
         left = set(review_queue(session.fibres))
         number = next_in_queue(review_queue(session.saved.fibres), self._last_reviewed, step, left)
         if number is None:
-            self.workspace.say(f"No fibre is called with less than {DOUBTFUL:.0%} probability.")
+            self.workspace.say(NONE_LEFT)
             return
         self._last_reviewed = number
         self.workspace.go_to("fibres", number)

@@ -10,8 +10,11 @@ DOUBTFUL = 0.7
 
 
 def review_queue(fibres: pd.DataFrame) -> list[int]:
-    """Ids of the doubtful fibres, the least sure first, equals by id; fibres that the image cuts are left out. Empty table: none."""
-    doubtful = fibres[(fibres["probability"] < DOUBTFUL) & ~fibres["touches_border"]]
+    """Ids of the doubtful fibres, the least sure first, equals by id. Empty table: none.
+
+    Left out are fibres that the image cuts, for what lies beyond may settle them, and unassessable ones, which have no state to doubt.
+    """
+    doubtful = fibres[(fibres["probability"] < DOUBTFUL) & ~fibres["touches_border"] & fibres["assessable"]]
     order = np.lexsort((doubtful["fibre_id"], doubtful["probability"]))
     return [int(number) for number in doubtful["fibre_id"].to_numpy()[order]]
 
