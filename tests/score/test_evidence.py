@@ -6,6 +6,7 @@ import pytest
 
 from biopsy_analyzer.score import score, unassessed
 from biopsy_analyzer.score.findings import FINDINGS, NEED_KINDS, NOT_ON_HE
+from biopsy_analyzer.score.space import NO_PERIMYSIUM
 from biopsy_analyzer.score.traced import evidence_objects
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.tables import CLUSTERS, EVIDENCE, empty
@@ -63,7 +64,7 @@ def test_by_hand():
     assert found["clusters-of-ten"].objects.ids == (3,)  # the one at a necrotic fibre is no sign of inflammation of its own
     assert found["necrosis-predominant"].state == "present"
     assert found["necrosis-scattered"].state == "present"
-    assert found["perifascicular-atrophy"].reason == found["perifascicular-necrosis"].reason == "no perimysium is seen"
+    assert found["perifascicular-atrophy"].reason == found["perifascicular-necrosis"].reason == NO_PERIMYSIUM
     assert (found["fibre-size-variation"].value, found["fibre-size-variation"].state) == (pytest.approx(0), "absent")  # all of one size
     assert found["endomysium-widened"].state == "absent"
     assert (found["confluent-infiltrate"].value, found["confluent-infiltrate"].state) == (0, "absent")
@@ -259,7 +260,7 @@ def test_no_infiltrate_is_measured_in_a_perimysium_that_is_not_seen():
     scores = score(*section(), 4.5, SETTINGS, nuclei_assessed=True)
     item = items(scores)["perimysial-infiltrate"]
     assert scores.space.cells.perimysial.value is None
-    assert (item.value, item.state, item.reason, item.objects) == (None, "not_assessable", "no perimysium is seen", None)
+    assert (item.value, item.state, item.reason, item.objects) == (None, "not_assessable", NO_PERIMYSIUM, None)
 
 
 def test_suggested_grouping_is_not_settled():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import hypergeom
@@ -7,7 +9,7 @@ from biopsy_analyzer.score.basis import Basis
 from biopsy_analyzer.score.doubts import Doubts
 from biopsy_analyzer.score.judged import Judged, not_judged
 from biopsy_analyzer.score.places import find_places, neighbours
-from biopsy_analyzer.score.space import UNTESTED, _at_least, _name, find_confluent, find_space, join_count
+from biopsy_analyzer.score.space import NOTHING_CONFLUENT, UNTESTED, _at_least, _name, find_confluent, find_space, join_count
 from biopsy_analyzer.settings import Settings, SpaceSettings
 from made_tables import make_fibres, make_nuclei, two_fascicles
 
@@ -95,6 +97,15 @@ def test_scattered_is_said_only_where_grouping_is_ruled_out(observed, p, ratio, 
     assert name == arrangement
     assert (reasons[0] == "not settled: grouping is neither shown nor ruled out") is (arrangement == "not_assessable")
     assert any(f"{observed} pairs of necrotic neighbours, 10.0 by chance" in reason for reason in reasons)
+
+
+@pytest.mark.parametrize("found", [0, 1, 2])
+def test_perimysium_is_told_from_two_fascicles_on(found):
+    """The same wide gap: of fewer than two fascicles none parts anything, whatever was found beside it."""
+    fibres = two_fascicles(60.0)
+    places = replace(find_places(fibres, make_nuclei([]), SETTINGS.space), fascicles=found)
+    space = find_space(fibres, places, np.empty((0, 2), dtype=int), NOTHING_CONFLUENT, BASIS, PRESENT, SETTINGS)
+    assert (space.fascicles, space.perifascicular_fibres is None) == ((2, False) if found == 2 else (None, True))
 
 
 CHANCE = model.Tested(ratio=1.0, observed=10, expected=10.0, p=0.5)

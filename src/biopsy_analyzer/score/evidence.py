@@ -23,7 +23,7 @@ from biopsy_analyzer.score.findings import (
 from biopsy_analyzer.score.intervals import Drawn, Resampled
 from biopsy_analyzer.score.judged import Judged, State, against, figure, not_judged
 from biopsy_analyzer.score.model import Evidence, EvidenceObjects, Space
-from biopsy_analyzer.score.space import rests_on
+from biopsy_analyzer.score.space import NO_PERIMYSIUM, rests_on
 from biopsy_analyzer.settings import EvidenceSettings, Settings
 
 IDS = 50  # ids of one item that scores.json holds
@@ -100,7 +100,7 @@ def _judge(code: str, basis: Basis, space: Space, clusters: pd.DataFrame, settin
     if code == ARRANGED:
         return _arranged(space, settings.space.min_ratio)
     if code in NEED_PERIMYSIUM and not space.fascicles:
-        return not_judged("no perimysium is seen")
+        return not_judged(NO_PERIMYSIUM)
     drawn = _quantity(code, basis, seen, settings.score.cells_design)
     if drawn is None:
         return not_judged("nothing to take a share of, or too few damaged fibres")

@@ -176,9 +176,9 @@ class Space(_Part):
     grouping: Tested = Field(description="pairs of necrotic neighbours (join count)")
     perifascicular: Tested = Field(description="necrotic fibres at the border of a fascicle")
     perifascicular_fibres: Count | None = Field(
-        description="assessable fibres at the border of a fascicle; null where no perimysium is seen"
+        description="assessable fibres at the border of a fascicle; null where fewer than two fascicles are found"
     )
-    fascicles: Count | None = Field(description="groups of fibres parted by perimysium; null where none is seen")
+    fascicles: Count | None = Field(description="groups of fibres parted by perimysium; null where fewer than two are found")
     confluent: ConfluentAreas
     cells: Places
 

@@ -27,7 +27,7 @@ class Places:
     """Where each object lies.
 
     border  (n,) bool: fibres at the border of their fascicle;  in_gap  (m,) bool: nuclei in the perimysium
-    fascicle  (n,) int: the fascicle of each fibre;  fascicles  how many there are; 0 where no perimysium is seen
+    fascicle  (n,) int: the fascicle of each fibre;  fascicles  how many there are; 0 where no perimysium is found
     gap_um, facing  (n,): half the gaps to the fibres of its fascicle that it faces, overlaps counting 0, and half their number
     """
 

@@ -20,6 +20,8 @@ UNTESTED = model.Tested(ratio=None, observed=None, expected=None, p=None)
 NOWHERE = model.Place(value=None, ci95=None, cells=None, share=None)
 NO_PLACES = model.Places(endomysial=NOWHERE, perimysial=NOWHERE, perivascular=NOWHERE, around_living_fibres=NOWHERE)
 SUGGESTED_P, SUGGESTED_RATIO = 0.05, 1.2  # below, or above: necrosis may be grouped, though that is not proven. Convention, prior
+LEAST_FASCICLES = 2  # a border parts two: of one fascicle there is no telling whether what lies beyond it is perimysium
+NO_PERIMYSIUM = "perimysium could not be told from endomysium: fewer than two fascicles were found"
 NOTHING_CONFLUENT = model.ConfluentAreas(count=0, fibres=0, share=None, largest_fibres=0, largest_um2=0.0)
 
 
@@ -39,7 +41,8 @@ def find_space(
     told = necrotic.sum() >= settings.min_necrotic and not necrotic.all()
     grouping = join_count(necrotic, pairs) if told else UNTESTED
     border = places.border[seen]
-    at_border = _at_border(necrotic, border) if told and places.fascicles else UNTESTED
+    parted = places.fascicles >= LEAST_FASCICLES
+    at_border = _at_border(necrotic, border) if told and parted else UNTESTED
     arrangement, reasons = _name(int(necrotic.sum()), grouping, at_border, necrosis, basis.doubts, settings)
     cells = basis.seen if basis.cells else None
     return model.Space(
@@ -47,10 +50,10 @@ def find_space(
         reasons=reasons,
         grouping=grouping,
         perifascicular=at_border,
-        perifascicular_fibres=int(border.sum()) if places.fascicles else None,
-        fascicles=places.fascicles or None,
+        perifascicular_fibres=int(border.sum()) if parted else None,
+        fascicles=places.fascicles if parted else None,
         confluent=confluent,
-        cells=NO_PLACES if cells is None else _cell_places(cells, places.fascicles > 0, whole.score.cells_design),
+        cells=NO_PLACES if cells is None else _cell_places(cells, parted, whole.score.cells_design),
     )
 
 
@@ -146,7 +149,7 @@ def _proven(tested: model.Tested, settings: SpaceSettings) -> bool:
 
 def _told(tested: model.Tested, what: str) -> str:
     if tested.ratio is None:
-        return f"{what}: can't be told, no perimysium is seen"
+        return f"{what}: {NO_PERIMYSIUM}"
     return f"{tested.observed:g} {what}, {tested.expected:.1f} by chance (p {tested.p:.2g})"
 
 
@@ -172,7 +175,7 @@ def find_confluent(fibres: pd.DataFrame, pairs: np.ndarray, settings: SpaceSetti
     return found, rows
 
 
-def _cell_places(cells: Resampled, perimysium_seen: bool, design: float) -> model.Places:
+def _cell_places(cells: Resampled, parted: bool, design: float) -> model.Places:
     def place(name: str) -> model.Place:
         drawn, all_cells = cells.density(name, design), cells.total("inflammatory")
         if drawn is None:
@@ -182,7 +185,7 @@ def _cell_places(cells: Resampled, perimysium_seen: bool, design: float) -> mode
 
     return model.Places(
         endomysial=place("endomysial"),
-        perimysial=place("perimysial") if perimysium_seen else NOWHERE,
+        perimysial=place("perimysial") if parted else NOWHERE,
         perivascular=NOWHERE,
         around_living_fibres=place("around_living"),
     )
