@@ -8,6 +8,7 @@ once from nothing and once more with all of it finished; linear bookkeeping has 
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
@@ -53,4 +54,6 @@ def spent(jobs: list[Job], out: Path) -> float:
 
 
 if __name__ == "__main__":
-    main([int(text) for text in sys.argv[1:]] or [100, 1000, 10_000])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("slides", nargs="*", type=int, default=[1000, 10_000])
+    main(parser.parse_args().slides)
