@@ -55,5 +55,5 @@ def spent(jobs: list[Job], out: Path) -> float:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("slides", nargs="*", type=int, default=[1000, 10_000])
+    parser.add_argument("slides", nargs="*", type=int, default=[100, 1000, 10_000])
     main(parser.parse_args().slides)
