@@ -5,20 +5,36 @@ from __future__ import annotations
 import copy
 
 import numpy as np
+import pytest
+from matplotlib.axes import Axes
 
 from biopsy_analyzer.viewer.figures import map_figure, scores_figure, sizes_figure
 from biopsy_analyzer.viewer.session import Session
 from made_tables import make_fibres
 
 
+def bars(axes: Axes) -> list[float]:
+    return [patch.get_width() for patch in axes.patches if not patch.get_hatch()]
+
+
 def test_bars_are_the_values(session: Session) -> None:
     top, bottom = scores_figure(session.document).axes
     scores = session.document["scores"]
-    assert [bar.get_width() for bar in top.patches] == [scores[name]["value"] for name in ("inflammation", "regeneration", "necrosis")]
-    assert [bar.get_width() for bar in bottom.patches] == [scores["balance"]["value"]]
+    assert bars(top) == [scores[name]["value"] for name in ("inflammation", "regeneration", "necrosis")]
+    assert bars(bottom) == [scores["balance"]["value"]]
     assert [list(line.get_xdata()) for line in top.lines] == [
         list(scores[name]["ci95"]) for name in ("inflammation", "regeneration", "necrosis")
     ]
+
+
+def test_what_false_calls_alone_may_give_is_hatched(session: Session) -> None:
+    document = copy.deepcopy(session.document)
+    document["settings"]["score"].update(necrosis_floor=0.05, necrosis_half=0.05, balance_margin=0.2)
+    document["settings"]["score"].update(inflammation_floor_per_mm2=20.0, inflammation_half_per_mm2=80.0)
+    top, bottom = scores_figure(document).axes
+    hatched = {round(patch.get_y() + patch.get_height() / 2): patch.get_width() for patch in top.patches if patch.get_hatch()}
+    assert hatched == pytest.approx({2: 0.5, 0: 0.2})  # necrosis above, inflammation below; of regeneration no floor is known
+    assert [(p.get_x(), p.get_width()) for p in bottom.patches if p.get_hatch()] == [(-0.2, pytest.approx(0.4))]
 
 
 def test_what_was_not_assessed_has_no_bar(session: Session) -> None:
@@ -26,7 +42,7 @@ def test_what_was_not_assessed_has_no_bar(session: Session) -> None:
     for axis in document["scores"].values():
         axis.update(value=None, ci95=None)
     top, bottom = scores_figure(document).axes
-    assert len(top.patches) == len(bottom.patches) == 0
+    assert bars(top) == bars(bottom) == []
     assert [text.get_text() for text in top.texts] == ["not assessed"] * 3
 
 

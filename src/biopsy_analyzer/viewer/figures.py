@@ -7,7 +7,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
+from biopsy_analyzer.report.html.page import axis_floor
 from biopsy_analyzer.report.palette import CLUSTER_COLOURS, FIBRE_COLOURS, Colour
 from biopsy_analyzer.report.shown import fibre_class
 
@@ -17,17 +19,28 @@ _BINS_UM = list(range(0, 161, 5))
 
 
 def scores_figure(document: dict[str, Any]) -> Figure:
-    """Both axes and regeneration from 0 to 1, and the balance from -1 to 1, each with its 95 % interval."""
-    figure = Figure(figsize=(4.2, 2.5), layout="constrained")
+    """Both axes and regeneration from 0 to 1, and the balance from -1 to 1, each with its 95 % interval; hatched as in report.html."""
+    figure = Figure(figsize=(4.2, 2.8), layout="constrained")
     top, bottom = figure.subplots(2, 1, height_ratios=(3, 1))
     for row, name in enumerate(reversed(AXES)):
+        floor = axis_floor(document, name)
+        if floor is not None:
+            _hatch(top, row, 0.0, floor)
         _bar(top, row, name, document["scores"][name])
-    top.set(xlim=(0, 1), yticks=range(len(AXES)), yticklabels=reversed(AXES), xlabel="0 none, 0.5 marked, 1 most")
+    top.set(xlim=(0, 1), yticks=range(len(AXES)), yticklabels=reversed(AXES))
+    top.set_xlabel("hatched: not above what false calls alone may give")
+    margin = document["settings"]["score"]["balance_margin"]
+    _hatch(bottom, 0, -margin, margin)
     _bar(bottom, 0, "balance", document["scores"]["balance"])
     bottom.axvline(0, color="black", linewidth=0.8)
-    bottom.set(xlim=(-1, 1), yticks=[0], yticklabels=["balance"], xlabel="-1 inflammation, +1 necrosis")
+    bottom.set(xlim=(-1, 1), yticks=[0], yticklabels=["balance"], xlabel="-1 inflammation, hatched: neither outweighs, +1 necrosis")
     _small(top, bottom)
     return figure
+
+
+def _hatch(axes: Axes, row: int, start: float, end: float) -> None:
+    """A part of an axis in which a value says little, behind its bar; taller, so that it is seen beside the bar, too."""
+    axes.add_patch(Rectangle((start, row - 0.42), end - start, 0.84, facecolor="#eceff3", edgecolor="#aab4bf", hatch="////", linewidth=0))
 
 
 def _bar(axes: Axes, row: int, name: str, axis: dict[str, Any]) -> None:

@@ -64,13 +64,18 @@ def _doubts(material: Material) -> Doubts:
     return find_doubts(material.fibres, material.nuclei, none_counted, area or None, settings)
 
 
+def axis_floor(document: dict[str, Any], name: str) -> float | None:
+    """How far, of 0..1, false calls alone may reach on an axis by the settings of scores.json; None where that is not known."""
+    if name not in FLOORS:
+        return None
+    settings = document["settings"]["score"]
+    quantity, half = FLOORS[name]
+    return float(saturate(settings[quantity], settings[half]))
+
+
 def _axis(document: dict[str, Any], name: str) -> dict[str, Any]:
     """One axis 0..1, its parts below the level of activity and below what false calls alone may give marked."""
-    axis, settings = document["scores"][name], document["settings"]["score"]
-    floor = None
-    if name in FLOORS:
-        quantity, half = FLOORS[name]
-        floor = float(saturate(settings[quantity], settings[half]))
+    axis, floor = document["scores"][name], axis_floor(document, name)
     kind = "number" if name == "inflammation" else "percent"
     figure = axis_figure(0.0, 1.0, axis["value"], axis["ci95"], [] if floor is None else [floor], 0.25)
     value, ci95 = "not assessed" if axis["value"] is None else f"{axis['value']:.2f}", interval(axis["ci95"], "axis")
