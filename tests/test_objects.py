@@ -1,6 +1,7 @@
 """What a window owns, by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from biopsy_analyzer.grid import PixelGrid
@@ -22,8 +23,8 @@ def view(labels: np.ndarray, core: tuple[tuple[int, int], tuple[int, int]], larg
     return View(maps, rgb, grid, (100, 200), (1000, 1000), core, (largest, largest))
 
 
-def found(window: View, mask: np.ndarray | None = None):
-    tissue = Tissue(np.ones((50, 50), bool) if mask is None else mask, PixelGrid((50, 50), 20.0), 1.0)
+def found(window: View, mask: np.ndarray | None = None, tissue: Tissue | None = None):
+    tissue = tissue or Tissue(np.ones((50, 50), bool) if mask is None else mask, PixelGrid((50, 50), 20.0), 1.0)
     return find_objects(window, CHANNELS, lambda maps, um, settings, own: maps[0].astype(np.int32), tissue, RUIFROK, SegmentSettings())
 
 
@@ -70,3 +71,24 @@ def test_nothing_is_an_empty_table() -> None:
     nothing = found(view(np.zeros((80, 80), np.int32), ((0, 80), (0, 80)), None))
     assert len(nothing.table) == len(nothing.rings) == len(nothing.first) == 0
     assert nothing.table["touches_border"].dtype == bool
+
+
+@pytest.mark.fault(28)
+@pytest.mark.parametrize("corner", [(40, 40), (41, 43), (47, 42)])
+def test_texture_does_not_depend_on_where_a_window_starts(corner: tuple[int, int]) -> None:
+    """Mottling is told in squares of 2 px where pixels are small: the squares are those of the canvas."""
+    y, x = corner
+    labels = np.zeros((120, 120), np.int32)
+    labels[y : y + 31, x : x + 25] = 1
+    rgb = np.random.default_rng(0).integers(90, 230, (*labels.shape, 3)).astype(np.uint8)
+    tissue = Tissue(np.ones((6, 6), bool), PixelGrid((6, 6), 10.0), 1.0)
+    tables = []
+    for start, core in ((0, (0, 120)), (20, (10, 100))):  # the whole canvas, and a window with another before it
+        part = labels[start:, start:]
+        grid = PixelGrid(labels.shape, 0.5).crop(start, start, *part.shape)
+        window = View(
+            np.stack([part] * 4).astype(np.float16), rgb[start:, start:], grid, (start, start), labels.shape, (core, core), (None, None)
+        )
+        tables.append(found(window, tissue=tissue).table)
+    assert tables[0]["mottling"].item() > 0
+    pd.testing.assert_frame_equal(*tables, check_exact=False, rtol=1e-9)

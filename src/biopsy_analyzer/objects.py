@@ -125,13 +125,16 @@ def _at_the_edge(boxes: np.ndarray, canvas: tuple[int, int]) -> np.ndarray:
 
 
 def _around(runs: Runs, margin: int, core: tuple[tuple[int, int], tuple[int, int]]) -> tuple[slice, slice]:
-    """The smallest window that holds all labels and a margin; one pixel where there are none.
+    """The smallest window of even edges that holds all labels and a margin; one pixel where there are none.
 
-    Where another window lies before this one it begins as this one does, for the sake of the last bit of what is measured.
+    Where another window lies before this one it begins as this one does, for the sake of the last bit of what is measured; and on even
+    pixels of the canvas, as mottling is told in squares of 2 px.
     """
     inside = runs.label > 0
     if not inside.any():
         return slice(0, 1), slice(0, 1)
     row, left, past = runs.row[inside], runs.left[inside], (runs.left + runs.width)[inside]
-    top, start = (0 if before else max(0, n - margin) for (before, _), n in zip(core, (int(row[0]), int(left.min())), strict=True))
-    return slice(top, min(runs.shape[0], int(row[-1]) + 1 + margin)), slice(start, min(runs.shape[1], int(past.max()) + margin))
+    firsts = int(row[0]), int(left.min())
+    top, start = (0 if before else max(0, n - margin) // 2 * 2 for (before, _), n in zip(core, firsts, strict=True))
+    bottom, end = (-(-(n + margin) // 2) * 2 for n in (int(row[-1]) + 1, int(past.max())))
+    return slice(top, min(runs.shape[0], bottom)), slice(start, min(runs.shape[1], end))

@@ -111,6 +111,13 @@ def test_a_value_that_no_analysis_wrote_is_named(folder: Path, name: str, column
         read_saved(folder)
 
 
+def test_a_fibre_that_fills_the_section_may_be_larger_by_its_last_bits(folder: Path) -> None:
+    table = pd.read_parquet(folder / "fibres.parquet")
+    table.loc[1, "area_um2"] = 12500.000000000002
+    table.to_parquet(folder / "fibres.parquet")
+    assert read_saved(folder).fibres["area_um2"][1] > 12500
+
+
 @pytest.mark.parametrize(
     ("column", "values", "told"),
     [("fibre_id", [1.0, 2.5, 3.0], "float64; wanted whole numbers"), ("assessable", ["yes"] * 3, "str; wanted true or false")],

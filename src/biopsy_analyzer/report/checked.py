@@ -20,6 +20,7 @@ _SHARES = ("eccentricity", "white_fraction", "nuclear_fraction", "probability", 
 _COUNTS = ("nuclei_count", "internal_nuclei_count", "macrophages", "lymphocytes", "cells", "necrotic_fibres", "fibre_id", "cluster_id")
 _AMOUNTS = ("perimeter_um", "solidity", "circularity")
 _MOST = float(np.iinfo(np.int32).max)
+_ROUNDED = 1 + 1e-6  # sums of pixels may end in the last bits above what they can be
 _NEEDED = ("y_um", "x_um", "area_um2", "probability", "p_")
 """Beginnings of the columns that are never empty; others are where a thing can't be told, such as the colour of a fibre drawn by hand."""
 
@@ -99,7 +100,7 @@ def _check_words(column: pd.Series, known: tuple[str, ...] | None) -> None:
 def _check_numbers(column: pd.Series, limits: tuple[float, float], needed: bool) -> None:
     low, high = limits
     values = column.to_numpy(dtype=float, na_value=np.nan)
-    good = np.isfinite(values) & (values >= low) & (values <= high)
+    good = np.isfinite(values) & (values >= low) & (values <= high * _ROUNDED)
     span = "a finite number" + ("" if low < 0 else " from 0" if high == math.inf else f" from 0 to {high:g}")
     _refuse(column, ~(good if needed else good | np.isnan(values)), span if needed else f"{span}, or none")
 

@@ -57,7 +57,7 @@ class Front:
     ) -> None:
         self.network, self.canvas = network, canvas
         self._slide = slide
-        self._margin = round(largest_um / canvas.um_per_px)
+        self._margin = 2 * round(largest_um / canvas.um_per_px / 2)  # windows start on even pixels
         self._axes = [cut_axis(n, k, network.stride, network.halo_px, self._margin) for n, k in zip(canvas.shape, blocks, strict=True)]
         self._look = Mask(look, canvas.shape)
         reach = -(-network.halo_px * look.shape[0] // canvas.shape[0]) + 1
