@@ -40,6 +40,18 @@ with errors_in_one_line("a.svs", None):
         print("tables written", flush=True)
 """
 
+HANGING = """
+import os, signal
+from biopsy_analyzer import interrupts
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+interrupts.GRACE_S = 0
+interrupts.listen()
+with interrupts.in_order(), interrupts.held():
+    print("held", flush=True)
+    os.write(2, bytes(1 << 22))
+"""
+
 
 def run(code: str, folder: object = None) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=folder)  # type: ignore[call-overload]
@@ -68,6 +80,19 @@ def test_requests_that_follow_at_once_are_the_same(which: str) -> None:
 def test_a_later_one_ends_what_does_not_end() -> None:
     done = run(STOPPING.format(at_first="default_int_handler", grace=-1, which="SIGINT"))
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.fault(22)
+def test_a_later_one_ends_a_step_that_hangs_on_a_line_that_nobody_reads() -> None:
+    with subprocess.Popen([sys.executable, "-c", HANGING], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == b"held\n"
+            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(120) == 130
+        finally:
+            process.kill()
 
 
 def test_what_a_shell_has_ignored_for_its_background_stays_ignored() -> None:

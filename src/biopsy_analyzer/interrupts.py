@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
+from typing import Any, NoReturn
 
 GRACE_S = 5.0
 """For so long after a request further ones are the same: some tools send two, and hands press twice. After that they end the process."""
@@ -57,29 +58,44 @@ def _ask(number: int, frame: FrameType | None) -> None:
     if _has_order and first:
         raise KeyboardInterrupt
     if not _has_order or now - _asked_at > GRACE_S:
-        with suppress(OSError):  # not through sys.stderr: whoever writes to it now holds its lock
-            os.write(2, (_LINE if first else b"") + (_SHOW_CURSOR if os.isatty(2) else b""))
-        os._exit(EXIT_CODE)
+        _end(_LINE if first else b"")
+
+
+def _end(line: bytes = b"") -> NoReturn:
+    with suppress(OSError):  # not through sys.stderr: whoever writes to it now holds its lock
+        os.write(2, line + (_SHOW_CURSOR if os.isatty(2) else b""))
+    os._exit(EXIT_CODE)
 
 
 @contextmanager
 def held() -> Iterator[None]:
     """Hold requests back until the block has ended, and let the first that came act then.
 
-    Outside the main thread, which alone gets them, nothing is done.
+    A block may hang: on a disk, or on a line that nobody reads. After `listen`, one later than `GRACE_S` after the first therefore ends
+    the process at once. Outside the main thread, which alone gets them, nothing is done.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[int] = []
+    came: list[tuple[int, float]] = []
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        first = _asked_at or (came[0][1] if came else now)
+        came.append((number, now))
+        if now - first > GRACE_S and usual[number] is _ask:
+            _end()
+
+    usual: dict[int, Any] = {number: signal.getsignal(number) for number in _SIGNALS}
     with ExitStack() as stack:  # takes back all that was done, also where a request comes meanwhile
         stack.callback(_pass_on, came)
-        for number in _SIGNALS:
-            stack.callback(signal.signal, number, signal.getsignal(number))
-            signal.signal(number, lambda number, frame: came.append(number))
+        for number, handler in usual.items():
+            if handler is not signal.SIG_IGN:
+                stack.callback(signal.signal, number, handler)
+                signal.signal(number, hold)
         yield
 
 
-def _pass_on(came: list[int]) -> None:
+def _pass_on(came: list[tuple[int, float]]) -> None:
     if came:
-        signal.raise_signal(came[0])
+        signal.raise_signal(came[0][0])
