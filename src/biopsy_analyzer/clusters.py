@@ -17,7 +17,7 @@ from biopsy_analyzer.classify.features import INSIDE_UM
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.near import linked, pairs_within
 from biopsy_analyzer.settings import ClusterSettings
-from biopsy_analyzer.tables import CLUSTERS, NECROTIC_STATES, empty, typed
+from biopsy_analyzer.tables import CLUSTERS, NECROTIC_STATES, empty, plural, typed
 
 if TYPE_CHECKING:
     from biopsy_analyzer.segment.stored_labels import StoredLabels
@@ -143,7 +143,7 @@ def _describe(cells: _Cells, members: np.ndarray, touched: list[set[int]], setti
     necrotic = set().union(*(touched[i] for i in members.tolist()))
     center = positions.mean(axis=0)
     hull = cv2.convexHull((positions - center).astype(np.float32))  # about the centre: float32 keeps its digits
-    cells_text = f"{macrophages} macrophages, {lymphocytes} lymphocytes"
+    cells_text = f"{plural(macrophages, 'macrophage')}, {plural(lymphocytes, 'lymphocyte')}"
     return {
         "y_um": center[0],
         "x_um": center[1],
@@ -154,5 +154,5 @@ def _describe(cells: _Cells, members: np.ndarray, touched: list[set[int]], setti
         "kind": kind,
         "necrotic_fibres": len(necrotic),
         "probability": cells.probability[members].mean(),
-        "reason": cells_text + (f"; in or at {len(necrotic)} necrotic fibres" if necrotic else ""),
+        "reason": cells_text + (f"; in or at {plural(len(necrotic), 'necrotic fibre')}" if necrotic else ""),
     }

@@ -114,3 +114,8 @@ def typed(table: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
 def empty(columns: dict[str, str]) -> pd.DataFrame:
     """A table without rows that has `columns` in their dtypes."""
     return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in columns.items()})
+
+
+def plural(count: int, noun: str) -> str:
+    """ "1 fibre", "2 fibres"."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")

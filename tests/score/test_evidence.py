@@ -101,9 +101,16 @@ def test_how_many_clusters_at_necrosis_are_large_is_said():
     """Small ones belong to the necrosis; an infiltrate of 200 cells that touches a dead fibre counts here too, and must not hide."""
     fibres, nuclei, clusters = section()
     two = pd.concat([clusters, clusters[:1].assign(cluster_id=4, cells=200)], ignore_index=True)
+    dead = fibres["fibre_id"][fibres["state"].isin(("necrotic", "pale-fragmented"))].iloc[0]
+    at = np.flatnonzero(clusters["kind"] == "macrophage")[0]
+    nuclei = nuclei.assign(cluster_id=0, fibre_id=0)
+    nuclei.loc[:1, "fibre_id"], nuclei.loc[:1, "cluster_id"] = dead, [clusters["cluster_id"].iloc[at], 4]  # two clusters in one fibre
+    nuclei.loc[:1, "depth_um"] = 5.0
     item = items(score(fibres, nuclei, two, 4.5, SETTINGS, nuclei_assessed=True))["clusters-at-necrosis"]
     assert (item.value, item.state) == (2.0, "present")
-    assert item.reason == "2 clusters, 1 of them of 10 or more cells; counted, so without an interval"
+    assert (
+        item.reason == "2 clusters, 1 of them of 10 or more cells; their cells lie inside 1 necrotic fibre; counted, so without an interval"
+    )
 
 
 def test_a_cluster_of_ten_has_ten_cells_that_count_as_inflammation():
@@ -194,7 +201,9 @@ def confluent_section():
 def test_large_areas_are_confluent_ones_and_not_many_single_fibres():
     found = items(score(*confluent_section(), 4.5, SETTINGS, nuclei_assessed=True))["large-necrotic-areas"]
     assert (found.value, found.state, found.objects.count) == (pytest.approx(120 / 900), "present", 120)
-    assert found.reason.startswith("confluent areas: 4, with 120 necrotic fibres")
+    assert found.reason.startswith(
+        "4 confluent areas of 120 necrotic fibres, 13.3% of the muscle fibres' area, at or above the limit of 5.0%; "
+    )
     fibres, nuclei, clusters = section()
     alone = fibres.assign(state=np.where(fibres["fibre_id"] % 7 == 0, "necrotic", "normal"))  # no two are neighbours in a row
     assert items(score(alone, nuclei, clusters, 4.5, SETTINGS, nuclei_assessed=True))["large-necrotic-areas"].state == "absent"

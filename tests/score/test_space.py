@@ -108,6 +108,12 @@ def test_perimysium_is_told_from_two_fascicles_on(found):
     assert (space.fascicles, space.perifascicular_fibres is None) == ((2, False) if found == 2 else (None, True))
 
 
+def test_a_p_below_what_the_tails_can_tell_is_a_bound():
+    grouping = model.Tested(ratio=3.0, observed=30, expected=10.0, p=1.2e-35)
+    reasons = _name(30, grouping, UNTESTED, PRESENT, Doubts(), SETTINGS.space)[1]
+    assert reasons[0] == "30 pairs of necrotic neighbours, 10.0 by chance (p below 0.001)"
+
+
 CHANCE = model.Tested(ratio=1.0, observed=10, expected=10.0, p=0.5)
 MANY = model.Tested(ratio=2.0, observed=20, expected=10.0, p=1e-4)
 THIN = Doubts(section=("few fibres",), cover=("few fibres",))
@@ -131,6 +137,8 @@ def test_the_arrangement_is_told_only_where_nothing_speaks_against_it(grouping, 
     assert name == arrangement
     assert reasons[0].startswith(why)
     assert any("of necrotic neighbours" in reason for reason in reasons)
+    if name == "not_assessable":
+        assert not any("(p " in reason for reason in reasons)  # what can't be assessed has no p to convince with
 
 
 @pytest.mark.parametrize(

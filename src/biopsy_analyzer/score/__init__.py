@@ -30,7 +30,7 @@ from biopsy_analyzer.score.places import find_places, neighbours, no_places
 from biopsy_analyzer.score.space import find_confluent, find_space, nowhere
 from biopsy_analyzer.score.stages import NO_STAGES, find_stages
 from biopsy_analyzer.score.tallies import area_fractions, cluster_counts, fibre_counts, inflammation, sheets
-from biopsy_analyzer.score.traced import objects_of
+from biopsy_analyzer.score.traced import fibres_held, objects_of
 from biopsy_analyzer.settings import ScoreSettings, Settings
 from biopsy_analyzer.tables import CLUSTER_KINDS, CLUSTERS, FIBRES, NUCLEI, empty
 
@@ -71,13 +71,14 @@ def judge(
     basis = find_basis(seen, assessable, warnings, doubts, nuclei_assessed and area is not None, settings)
     space = find_space(fibres, places, pairs, confluent, basis, judge_necrosis(basis, settings), settings)
     objects = objects_of(fibres, cells, clusters, observed, in_area, settings)
+    held = fibres_held(fibres, cells, objects["clusters-at-necrosis"])
     scores = Scores(
         **_counts(fibres, cells, clusters, observed, area, settings, nuclei_assessed),
         scores=_axes(basis, settings.score),
         pattern=basis.pattern,
         stages=find_stages(seen, settings.space.min_damaged)[0] if seen and nuclei_assessed else NO_STAGES,
         space=space,
-        evidence=find_evidence(basis, space, objects, clusters, settings),
+        evidence=find_evidence(basis, space, objects, clusters, held, settings),
         warnings=tuple(warnings),
     )
     return scores, doubts
@@ -121,7 +122,7 @@ def unassessed(why: str) -> Scores:
         pattern=basis.pattern,
         stages=NO_STAGES,
         space=nowhere(why),
-        evidence=find_evidence(basis, nowhere(why), objects, clusters, Settings()),
+        evidence=find_evidence(basis, nowhere(why), objects, clusters, 0, Settings()),
         warnings=(why,),
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 from biopsy_analyzer.score.axes import axis_values
 from biopsy_analyzer.score.doubts import NO_DOUBTS, Doubts
 from biopsy_analyzer.score.intervals import Drawn, Resampled
+from biopsy_analyzer.score.judged import figure
 from biopsy_analyzer.score.model import Axis, Pattern
 from biopsy_analyzer.score.pattern import find_pattern
 from biopsy_analyzer.score.reader import read_density, read_share
@@ -87,7 +88,7 @@ def _fact(quantity: Drawn, what: str) -> str:
 
 def _cells_fact(inflamed: Drawn) -> str:
     low, high = inflamed.interval()
-    return f"{inflamed.value:.0f} interstitial inflammatory cells per mm2 (95 % interval {low:.0f} to {high:.0f})"
+    return f"{figure(inflamed.value)} interstitial inflammatory cells per mm2 (95 % interval {figure(low)} to {figure(high)})"
 
 
 def _few(fibres: int, settings: ScoreSettings) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from biopsy_analyzer.score.findings import (
     NEED_PERIMYSIUM,
     NOT_ON_HE,
     OF_THE_LIVING,
+    READ,
     REST_ON_NECROSIS,
     SPARSE,
 )
@@ -25,19 +26,23 @@ from biopsy_analyzer.score.judged import Judged, State, against, figure, not_jud
 from biopsy_analyzer.score.model import Evidence, EvidenceObjects, Space
 from biopsy_analyzer.score.space import NO_PERIMYSIUM, rests_on
 from biopsy_analyzer.settings import EvidenceSettings, Settings
+from biopsy_analyzer.tables import plural
 
 IDS = 50  # ids of one item that scores.json holds
 NECROSIS = "necrotic-fibres"
 
 
 def find_evidence(
-    basis: Basis, space: Space, objects: dict[str, np.ndarray], clusters: pd.DataFrame, settings: Settings
+    basis: Basis, space: Space, objects: dict[str, np.ndarray], clusters: pd.DataFrame, held: int, settings: Settings
 ) -> tuple[Evidence, ...]:
-    """All items in a fixed order, those that H&E can't show last; objects: ids by item, as `objects_of` gives them."""
+    """All items in a fixed order, those that H&E can't show last; objects: ids by item, as `objects_of` gives them.
+
+    held  how many necrotic fibres have cells of `clusters-at-necrosis` inside, by `fibres_held`
+    """
     necrosis = judge_necrosis(basis, settings)
     items = []
     for code in FINDINGS:
-        judged = _judge(code, basis, space, clusters.loc[clusters["cluster_id"].isin(objects[code])], settings)
+        judged = _judge(code, basis, space, clusters.loc[clusters["cluster_id"].isin(objects[code])], held, settings)
         items.append(_item(code, judged if code == ARRANGED else _doubted(code, judged, necrosis, basis.doubts), objects[code]))
     return (*items, *(_unseen(*finding) for finding in NOT_ON_HE))
 
@@ -84,7 +89,7 @@ def _unseen(code: str, name: str, who: str, why: str) -> Evidence:
     )
 
 
-def _judge(code: str, basis: Basis, space: Space, clusters: pd.DataFrame, settings: Settings) -> Judged:
+def _judge(code: str, basis: Basis, space: Space, clusters: pd.DataFrame, held: int, settings: Settings) -> Judged:
     """One item before any doubt; clusters: those that it counts, none where it counts others."""
     seen = basis.seen
     if seen is None:
@@ -92,7 +97,7 @@ def _judge(code: str, basis: Basis, space: Space, clusters: pd.DataFrame, settin
     if code in NEED_CELLS and not basis.cells:
         return not_judged("needs nuclei and a tissue area")
     if FINDINGS[code].kind == "cluster":
-        return _clusters(code, clusters, settings.clusters.min_cells)
+        return _clusters(code, clusters, held, settings.clusters.min_cells)
     if code == "large-necrotic-areas":
         return _confluent(space, seen, settings.evidence.confluent_area_share)
     if code == "necrosis-predominant":
@@ -104,7 +109,7 @@ def _judge(code: str, basis: Basis, space: Space, clusters: pd.DataFrame, settin
     drawn = _quantity(code, basis, seen, settings.score.cells_design)
     if drawn is None:
         return not_judged("nothing to take a share of, or too few damaged fibres")
-    return against(drawn, _threshold(code, settings), FINDINGS[code].unit, below=code in SPARSE)
+    return against(drawn, _threshold(code, settings), FINDINGS[code].unit, below=code in SPARSE, sampling=code not in READ)
 
 
 def _doubted(code: str, judged: Judged, necrosis: Judged, doubts: Doubts) -> Judged:
@@ -193,20 +198,25 @@ def _threshold(code: str, settings: Settings) -> float:
     }[code]
 
 
-def _clusters(code: str, clusters: pd.DataFrame, least: int) -> Judged:
+def _clusters(code: str, clusters: pd.DataFrame, held: int, least: int) -> Judged:
     count = len(clusters)
     large = int((clusters["cells"] >= least).sum())  # small ones go with necrosis, large ones may be more than that
-    found = f"{count} {'sheets' if code == 'confluent-infiltrate' else 'clusters'}" + (
-        f", {large} of them of {least} or more cells" if count and code == "clusters-at-necrosis" else ""
+    found = plural(count, "sheet" if code == "confluent-infiltrate" else "cluster") + (
+        # one reaction of a large fibre may be several clusters: how many fibres there are says how many reactions
+        f", {large} of them of {least} or more cells; their cells lie inside {plural(held, 'necrotic fibre')}"
+        if count and code == "clusters-at-necrosis"
+        else ""
     )
     return Judged(float(count), None, 1.0, "present" if count else "absent", f"{found}; counted, so without an interval")
 
 
 def _confluent(space: Space, seen: Resampled, threshold: float) -> Judged:
     share, areas = seen.total("confluent_area") / seen.total("area"), space.confluent
-    held = f"{figure(share, 'share')} of the fibres' area, {figure(threshold, 'share')} or more count as present"
-    reason = f"confluent areas: {areas.count}, with {areas.fibres} necrotic fibres on {held}; counted, so without an interval"
-    return Judged(share, None, threshold, "present" if share >= threshold else "absent", reason)
+    present = share >= threshold
+    limit = f"{'at or above' if present else 'below'} the limit of {figure(threshold, 'share')}"
+    held = f"{plural(areas.count, 'confluent area')} of {plural(areas.fibres, 'necrotic fibre')}, {figure(share, 'share')}"
+    reason = f"{held} of the muscle fibres' area, {limit}; counted, so without an interval"
+    return Judged(share, None, threshold, "present" if present else "absent", reason)
 
 
 def _predominant(basis: Basis, margin: float) -> Judged:

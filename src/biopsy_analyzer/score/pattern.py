@@ -54,7 +54,7 @@ def find_pattern(
     balance = f"balance {necrosis - inflammation:+.2f}; {LABELS[code]} in {support:.0%} of resampled sections"
     if against:
         return Pattern(label="indeterminate", support=support, fits=fits, reasons=(*against, *facts, balance))
-    little = (f"inflammation below {settings.active:g}: little",) if code == NECROSIS and inflammation < settings.active else ()
+    little = (f"little inflammation: its axis is below {settings.active:g}",) if code == NECROSIS and inflammation < settings.active else ()
     few = ("calls so few may all be false",) if code == INACTIVE and max(necrosis, inflammation) > 0 else ()
     return Pattern(label=LABELS[code], support=support, fits=fits, reasons=(*facts, *little, *few, balance))
 

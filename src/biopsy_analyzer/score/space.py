@@ -15,6 +15,7 @@ from biopsy_analyzer.score.intervals import Resampled
 from biopsy_analyzer.score.judged import Judged
 from biopsy_analyzer.score.places import Places
 from biopsy_analyzer.settings import Settings, SpaceSettings
+from biopsy_analyzer.tables import plural
 
 UNTESTED = model.Tested(ratio=None, observed=None, expected=None, p=None)
 NOWHERE = model.Place(value=None, ci95=None, cells=None, share=None)
@@ -120,20 +121,21 @@ def _name(
     """How the necrotic fibres lie, and why; not assessable where they may be none, or what speaks against it may have been missed."""
     if grouping.ratio is None or grouping.p is None:
         wanted = f"at least {settings.min_necrotic}, and some fibres that are not necrotic, are wanted to tell how they lie"
-        return "not_assessable", (f"{necrotic} necrotic fibres; {wanted}",)
-    told = (_told(grouping, "pairs of necrotic neighbours"), _told(at_border, "necrotic fibres at fascicle borders"))
+        return "not_assessable", (f"{plural(necrotic, 'necrotic fibre')}; {wanted}",)
+    tested = ((grouping, "pairs of necrotic neighbours"), (at_border, "necrotic fibres at fascicle borders"))
+    told, counted = (tuple(_told(test, what, with_p) for test, what in tested) for with_p in (True, False))
     if necrosis.state != "present":
-        return "not_assessable", (rests_on(necrosis), *told)
+        return "not_assessable", (rests_on(necrosis), *counted)
     if _proven(at_border, settings) and not doubts.cover:
         return "perifascicular", told
     if _proven(grouping, settings):
         return "grouped", told
     if _proven(at_border, settings):
-        return "not_assessable", (f"fascicle borders may be gaps of missed fibres: {doubts.cover[0]}", *told)
+        return "not_assessable", (f"fascicle borders may be gaps of missed fibres: {doubts.cover[0]}", *counted)
     if grouping.p < SUGGESTED_P or grouping.ratio > SUGGESTED_RATIO:
         return "not_assessable", ("not settled: grouping is neither shown nor ruled out", *told)
     if missed := (*doubts.section, *doubts.reference):
-        return "not_assessable", (f"groups may have been missed: {'; '.join(missed)}", *told)
+        return "not_assessable", (f"groups may have been missed: {'; '.join(missed)}", *counted)
     return "scattered", told
 
 
@@ -147,10 +149,16 @@ def _proven(tested: model.Tested, settings: SpaceSettings) -> bool:
     return tested.p is not None and tested.ratio is not None and tested.p < settings.alpha and tested.ratio >= settings.min_ratio
 
 
-def _told(tested: model.Tested, what: str) -> str:
-    if tested.ratio is None:
+def _told(tested: model.Tested, what: str, with_p: bool) -> str:
+    """What was found and what chance gives; `with_p` False where nothing rests on it: a p of what can't be assessed would speak."""
+    if tested.ratio is None or tested.p is None:
         return f"{what}: {NO_PERIMYSIUM}"
-    return f"{tested.observed:g} {what}, {tested.expected:.1f} by chance (p {tested.p:.2g})"
+    return f"{tested.observed:g} {what}, {tested.expected:.1f} by chance" + (f" (p {_p(tested.p)})" if with_p else "")
+
+
+def _p(p: float) -> str:
+    """Below a thousandth the approximations of the tails tell no more."""
+    return f"{p:.2g}" if p >= 0.001 else "below 0.001"
 
 
 def find_confluent(fibres: pd.DataFrame, pairs: np.ndarray, settings: SpaceSettings) -> tuple[model.ConfluentAreas, np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from biopsy_analyzer.clusters import inside_necrosis
 from biopsy_analyzer.score.axes import Observed, observe
 from biopsy_analyzer.score.findings import FINDINGS
 from biopsy_analyzer.score.places import find_places, neighbours
@@ -37,6 +38,12 @@ def objects_of(
     for code in ("necrosis-predominant", "endomysium-widened"):
         found[code] = np.empty(0, dtype=np.int32)
     return {code: np.sort(ids) for code, ids in found.items()}
+
+
+def fibres_held(fibres: pd.DataFrame, nuclei: pd.DataFrame, clusters: np.ndarray) -> int:
+    """How many necrotic fibres have cells of these clusters (ids) inside: fewer than the clusters where one fibre holds several."""
+    members = nuclei["cluster_id"].isin(clusters).to_numpy() & inside_necrosis(nuclei, fibres)
+    return int(nuclei.loc[members, "fibre_id"].nunique())
 
 
 def evidence_objects(fibres: pd.DataFrame, nuclei: pd.DataFrame, clusters: pd.DataFrame, settings: Settings) -> pd.DataFrame:

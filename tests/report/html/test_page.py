@@ -15,6 +15,7 @@ import pytest
 
 from biopsy_analyzer.errors import ResultError
 from biopsy_analyzer.report.html import write_report
+from biopsy_analyzer.report.html.render import percent, sentence
 from biopsy_analyzer.report.result import Result
 from biopsy_analyzer.report.saved import read_saved
 from biopsy_analyzer.report.writing import write_result
@@ -148,8 +149,8 @@ def doubted(sick: Result, area_mm2: float, bare: bool) -> Result:
     [
         (0.4, False, [], []),
         (0.4, True, ["show no nucleus of their own"], ["Necrosis", "Balance"]),
-        (2.0, False, ["of the tissue, at least 40% is wanted"], ["Necrosis", "Regeneration", "Inflammation", "Balance"]),
-        (2.0, True, ["of the tissue, at least 40% is wanted", "show no nucleus"], ["Necrosis", "Regeneration", "Inflammation", "Balance"]),
+        (2.0, False, ["of the tissue, at least 40 % is wanted"], ["Necrosis", "Regeneration", "Inflammation", "Balance"]),
+        (2.0, True, ["of the tissue, at least 40 % is wanted", "show no nucleus"], ["Necrosis", "Regeneration", "Inflammation", "Balance"]),
     ],
     ids=["no doubt", "reference", "thin cover", "both"],
 )
@@ -185,9 +186,17 @@ def test_what_this_section_leaves_open_stands_apart_from_what_none_shows(results
     text = Tree((results / "sick" / "report.html").read_text("utf-8")).text
     assert f"{len(open_here)} items are uncertain on this section; {len(unseen)} can't be told here on any section" in text
     here, never = text.split("Evidence items that are uncertain on this section")[1].split("What H&E can't show")
-    assert all(f"{item['name']}: " in here for item in open_here)
+    assert [item["name"] for item in open_here if item["name"] not in here] == []
+    reasons = {item["reason"].partition("; found: ")[0] for item in open_here}
+    told = [sentence(reason) for reason in reasons]
+    assert [here.count(reason) for reason in told] == [1] * len(told)  # what speaks against several items is said once
     assert "MHC class I on fibres: needs immunohistochemistry" in never
     assert "MHC class I on fibres" not in here
+
+
+def test_figures_are_written_alike_in_sentences_and_beside_them() -> None:
+    assert sentence("-10.0% to 0.3% of 2-3 fibres, -4 um") == "\u221210.0 % to 0.3 % of 2-3 fibres, \u22124 \u00b5m"
+    assert percent(-0.0001) == "0.0 %"
 
 
 def test_settings_that_are_not_the_defaults_are_named(sick: Result, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ def slide_page(material: Material) -> bytes:
         ramp=ramp_css(),
         evidence=_evidence(document, {closeup["key"] for closeup in found}),
         unseen={code for code, *_ in NOT_ON_HE},
+        unsure=_unsure(document),
         recorded=bool(document.get("evidence")),
         corrections=document.get("corrections"),
         region=document.get("region_um"),
@@ -132,6 +133,17 @@ def _evidence(document: dict[str, Any], closeups: set[str]) -> dict[str, list[di
             }
         )
     return by_state
+
+
+def _unsure(document: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Items that are uncertain on this section by what speaks against them, each reason once: (reason, its items and what was found)."""
+    by_reason: dict[str, list[tuple[str, str]]] = {}
+    unseen = {code for code, *_ in NOT_ON_HE}
+    for item in document.get("evidence") or ():
+        if item["state"] == "not_assessable" and item["code"] not in unseen:
+            why, _, found = item["reason"].partition("; found: ")
+            by_reason.setdefault(why, []).append((item["name"], found))
+    return list(by_reason.items())
 
 
 def changed_settings(settings: dict[str, Any]) -> list[tuple[str, Any, Any]]:

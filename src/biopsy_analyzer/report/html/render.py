@@ -57,8 +57,9 @@ def css_colour(colour: Colour) -> str:
 
 
 def sentence(text: str) -> str:
-    """A sentence of the result in one line without control characters, its units as a reader writes them."""
-    return re.sub(r"\b(um2|um|mm2)\b", lambda match: _UNITS[match.group()], for_terminal(text))
+    """A sentence of the result in one line without control characters, its units, shares and signs as the page writes them elsewhere."""
+    text = re.sub(r"\b(um2|um|mm2)\b", lambda match: _UNITS[match.group()], for_terminal(text))
+    return re.sub(r"(?<![\w-])-(?=\d)", MINUS, re.sub(r"(?<=\d)%", " %", text))
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -72,7 +73,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def percent(share: float | None) -> str:
     """A share as per cent with one decimal; a dash for None."""
-    return DASH if share is None else f"{100 * share:.1f} %"
+    return DASH if share is None else f"{100 * share:z.1f} %"
 
 
 def interval(bounds: list[float] | tuple[float, float] | None, kind: str = "number") -> str:

@@ -9,11 +9,11 @@ import numpy as np
 from biopsy_analyzer.report.html.material import Material
 from biopsy_analyzer.report.html.render import data_uri
 from biopsy_analyzer.report.html.svg import joined, marks_path
-from biopsy_analyzer.report.html.words import plural
 from biopsy_analyzer.report.legend import scale_bar_um
 from biopsy_analyzer.report.outlines import laid_out, split
 from biopsy_analyzer.report.palette import CLUSTER_COLOURS, FIBRE_COLOURS, NUCLEUS_COLOURS, NUCLEUS_MARKERS
 from biopsy_analyzer.report.shown import fibre_class
+from biopsy_analyzer.tables import plural
 
 UNITS = 2  # SVG units a pixel of the picture: outlines to half a pixel
 MARK_UM, MARK_UNITS = 4.0, (5, 14)  # radius of a cell's mark, and its bounds in units

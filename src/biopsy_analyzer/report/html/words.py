@@ -30,8 +30,3 @@ ACCURACY = (
     "was marked by eye and checked by no pathologist. Figures on drawn sections say how well drawings are read; they are not accuracy on "
     "tissue, and no figure here is clinical accuracy."
 )
-
-
-def plural(count: int, noun: str) -> str:
-    """ "1 fibre", "2 fibres"."""
-    return f"{count} {noun}" + ("" if count == 1 else "s")
