@@ -5,12 +5,14 @@ import json
 import os
 import signal
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from batch_stub import Stub
+from biopsy_analyzer import interrupts
 from biopsy_analyzer.batch.job import Job, Options, Outcome
 from biopsy_analyzer.batch.run import Execute, Tally, run_batch
 from biopsy_analyzer.settings import ScoreSettings, Settings
@@ -233,6 +235,28 @@ def test_an_interrupted_batch_says_what_it_has_and_stops_its_workers(jobs: list[
     assert pd.read_csv(tmp_path / "out" / "summary.csv")["slide_id"].tolist() == ["a"]
     run(jobs, tmp_path / "out", stub)
     assert stub.done == ["b", "c", "d"]
+
+
+@pytest.mark.fault(22)
+def test_a_request_that_a_finalizer_swallowed_stops_the_batch_after_the_slide(
+    jobs: list[Job], stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def swallowing(left: Sequence[Job], options: Options) -> Iterator[Outcome]:
+        for outcome in stub(left, options):
+            with suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+            yield outcome
+
+    monkeypatch.setattr(interrupts, "_asked_at", None)
+    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        interrupts.listen()
+        with pytest.raises(KeyboardInterrupt), interrupts.in_order():
+            run(jobs, tmp_path / "out", swallowing)
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+    assert pd.read_csv(tmp_path / "out" / "summary.csv")["slide_id"].tolist() == stub.done == ["a"]
 
 
 def test_half_a_line_in_journal_and_feed_is_no_harm(jobs: list[Job], stub: Stub, tmp_path: Path) -> None:

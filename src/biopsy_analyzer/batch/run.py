@@ -12,7 +12,7 @@ from biopsy_analyzer.batch.job import Job, Options, Outcome, is_of, stamp_of
 from biopsy_analyzer.batch.journal import Entry, Journal, Work, append
 from biopsy_analyzer.batch.listing import FEED, feed_line, read_scores, row_of, write_failures, write_feed, write_summary
 from biopsy_analyzer.batch.lock import lock
-from biopsy_analyzer.interrupts import held
+from biopsy_analyzer.interrupts import held, requested
 from biopsy_analyzer.report.atomic import check_writable, sweep
 from biopsy_analyzer.report.html import write_index
 
@@ -104,6 +104,8 @@ def _do(
                     outcome = _note(job, outcome, options.out, journal, work, ended)
                 ended.outcomes[job.id] = outcome
                 tell(job, outcome)
+            if requested():  # and was swallowed: a callback or __del__ that is interrupted passes nothing on
+                raise KeyboardInterrupt
             if outcome.stops:
                 return
     for job in waiting.values():  # whoever hands slides out: none is lost in silence
