@@ -77,3 +77,13 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / PLACE).write_text("a file")
     with pytest.raises(OutputError, match="can't write into"), lock(tmp_path, "batch", "it"):
         pass
+
+
+@pytest.mark.fault(18)
+@pytest.mark.parametrize("link", [PLACE, f"{PLACE}/batch.lock"])
+def test_a_link_that_leads_nowhere_is_said(tmp_path: Path, link: str) -> None:
+    (tmp_path / link).parent.mkdir(exist_ok=True)
+    (tmp_path / link).symlink_to(tmp_path / "nowhere" / "x")
+    with pytest.raises(OutputError, match=r"is a link that leads nowhere\. Remove it"), lock(tmp_path, "batch", "it"):
+        pass
+    assert not (tmp_path / "nowhere").exists()

@@ -43,7 +43,7 @@ def lock(out: Path, name: str, what: str, wait_s: float = 0.0) -> Iterator[None]
         out.mkdir(parents=True, exist_ok=True)
         descriptor = _held(path, what, time.monotonic() + wait_s)
     except OSError as error:
-        raise OutputError(f"can't write into {out}: {error.strerror}. Free space or choose another folder with -o") from error
+        raise OutputError(f"can't write into {out}: {error.strerror or error}. Free space or choose another folder with -o") from error
     try:
         yield
     finally:
@@ -58,7 +58,7 @@ def _held(path: Path, what: str, until: float) -> int:
     while True:
         with suppress(FileExistsError):  # not `exist_ok`: that looks again, and fails where a holder tidies up meanwhile
             path.parent.mkdir()
-        with suppress(FileNotFoundError):  # a holder has just tidied up
+        try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
             try:
                 if _is_ours(descriptor, path, what, until):
@@ -67,6 +67,10 @@ def _held(path: Path, what: str, until: float) -> int:
                 os.close(descriptor)
                 raise
             os.close(descriptor)
+        except FileNotFoundError:  # a holder has just tidied up, unless
+            for link in (path.parent, path):
+                if link.is_symlink() and not link.exists():
+                    raise OutputError(f"{link} is a link that leads nowhere. Remove it, or choose another folder with -o") from None
         time.sleep(_LOOK_EVERY_S)
 
 
