@@ -262,6 +262,7 @@ def plot(report: dict[str, Any], path: Path) -> None:
     shares.set(xlabel="Mpx at 0.5 um/px", ylabel="CPU s per Mpx")
     shares.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncol=3)
     objects.plot([row["objects"] for row in rows], [_after(row) for row in rows], "o-")
+    objects.locator_params(axis="x", nbins=5)
     objects.set(xlabel="fibres and nuclei", ylabel="CPU s after the network", xlim=(0, None), ylim=(0, None))
     memory.plot([row["mpx"] for row in rows], [row["peak_memory_mib"] for row in rows], "o-")
     memory.axhline(2560, color="grey", linestyle=":", linewidth=1)
