@@ -128,6 +128,10 @@ def test_a_result_is_not_lost_to_another_slide_of_that_name(painted: Path, model
     (first.folder / "scores.json").write_text("half")  # nothing that could be lost
     analyze_file(painted, tmp_path, um_per_px=0.5, models=models)
     assert contents(first.folder) == before
+    (first.folder / "scores.json").unlink()
+    os.mkfifo(first.folder / "scores.json")  # nor anything to wait for
+    analyze_file(painted, tmp_path, um_per_px=0.5, models=models)
+    assert contents(first.folder) == before
 
 
 def test_a_result_never_goes_among_the_files_of_its_slide(painted: Path, models: Path, tmp_path: Path) -> None:

@@ -121,8 +121,11 @@ def _check_folder(slide: Slide, folder: Path, earlier_sha256: str | None) -> Non
 
 def _slide_of(folder: Path) -> dict[str, Any] | None:
     """What the finished result in `folder` says of its slide; None where there is none, or none that can be read."""
+    path = folder / "scores.json"
+    if not path.is_file():  # a pipe would be waited on
+        return None
     try:
-        slide = json.loads((folder / "scores.json").read_bytes())["slide"]
+        slide = json.loads(path.read_bytes())["slide"]
         return slide if {"sha256", "file_name"} <= set(slide) else None
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
