@@ -1,6 +1,7 @@
 """A written result is read back as it was, and a damaged one is refused in one line."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 from biopsy_analyzer.errors import OlderResult, ResultError
+from biopsy_analyzer.report.pictures import read_pictures
 from biopsy_analyzer.report.result import Result
 from biopsy_analyzer.report.saved import read_document, read_saved
 from biopsy_analyzer.report.scores_json import SCHEMA_VERSION, scores_document
@@ -25,6 +27,13 @@ def test_what_was_written_is_read(result: Result, folder: Path) -> None:
     assert saved.document == scores_document(result)
     for name in ("fibres", "nuclei", "clusters"):
         pd.testing.assert_frame_equal(getattr(saved, name), getattr(result, name))
+
+
+@pytest.mark.fault(16)
+def test_a_folder_whose_name_is_no_utf_8(folder: Path, tmp_path: Path) -> None:
+    moved = folder.rename(tmp_path / os.fsdecode(b"o\xff"))
+    assert len(read_saved(moved).fibres) > 0
+    assert read_pictures(moved)[0].kind == "section"
 
 
 @pytest.mark.parametrize("name", ["scores.json", "fibres.parquet", "nuclei.parquet", "clusters.parquet"])

@@ -113,7 +113,8 @@ def read_pictures(folder: Path) -> list[Shot]:
     if not path.is_file():
         raise ResultError(f"{path}: missing; wanted the pictures of an analysis. Run report again with --slide")
     try:
-        table = pd.read_parquet(path)
+        with path.open("rb") as file:  # by pyarrow's own hand only paths in UTF-8 are found
+            table = pd.read_parquet(file)
         rows = zip(
             *(table[name] for name in ("kind", "id", "height_px", "width_px", "um_per_px", "top_um", "left_um", "jpeg")), strict=True
         )

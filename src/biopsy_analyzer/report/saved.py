@@ -90,7 +90,8 @@ def _read_table(path: Path, columns: dict[str, str], size_um: tuple[float, float
     if not path.is_file():
         raise ResultError(f"{path}: missing; wanted the table beside scores.json. Run analyze again")
     try:
-        table = pq.read_table(path).to_pandas()
+        with path.open("rb") as file:  # by pyarrow's own hand only paths in UTF-8 are found
+            table = pq.read_table(file).to_pandas()
     except (OSError, ValueError, pa.ArrowException) as error:
         raise ResultError(f"{path}: damaged ({error}); wanted Parquet. {REMEDY}") from error
     missing, unknown = [name for name in columns if name not in table], [name for name in table.columns if name not in columns]
