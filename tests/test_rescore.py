@@ -16,9 +16,10 @@ from biopsy_analyzer.report.result import ModelInfo, SlideInfo
 from biopsy_analyzer.report.saved import read_saved
 from biopsy_analyzer.report.scores_json import Quality, ScoresDocument, to_text
 from biopsy_analyzer.report.tables_io import write_table
-from biopsy_analyzer.rescore import Change, changes_text, score_again, write_rescored
+from biopsy_analyzer.rescore import Change, changes_text, headline, score_again, settings_for, write_rescored
 from biopsy_analyzer.score import Scores, score, unassessed
-from biopsy_analyzer.settings import ScoreSettings, SegmentSettings, Settings
+from biopsy_analyzer.settings import ClusterSettings, ScoreSettings, SegmentSettings, Settings
+from biopsy_analyzer.settings_file import load_settings
 from biopsy_analyzer.tables import CLUSTERS, empty
 from made_tables import make_fibres, make_nuclei
 
@@ -65,6 +66,8 @@ def test_other_settings_change_what_hangs_on_them(folder: Path) -> None:
     assert {"scores.necrosis.value", "scores.balance.value"} <= where
     assert not any(name.startswith(("fibres.", "inflammation.", "scores.inflammation")) for name in where)
     assert found.document["settings"]["score"]["necrosis_half"] == 0.1
+    assert found.settings == (Change("settings.score.necrosis_half", 0.05, 0.1),)
+    assert "; settings.score.necrosis_half: 0.05 -> 0.1" in headline(found)
     value = next(change for change in found.changes if change.where == "scores.necrosis.value")
     assert (value.before, value.after) == (pytest.approx(0.08 / 0.13), pytest.approx(0.08 / 0.18))
     before, after = (d["scores"]["necrosis"]["ci95"] for d in (read_saved(folder).document, found.document))
@@ -120,6 +123,22 @@ def test_settings_that_need_the_slide_are_refused(folder: Path) -> None:
         score_again(read_saved(folder), Settings(segment=SegmentSettings(fibre_threshold=0.6)))
 
 
+def test_what_is_not_named_stays_as_it_is_in_the_result(folder: Path, tmp_path: Path) -> None:
+    """The default of a group that needs the slide is one more value that it was not made with."""
+    own = Settings(clusters=ClusterSettings(reach_um=25.0), score=ScoreSettings(min_fibres=100))
+    document = {"settings": own.model_dump(mode="json")}
+    assert settings_for(document, None) == own
+    texts = {"": own, "[clusters]\nreach_um = 25.0\n": own}
+    texts["[score]\nnecrosis_half = 0.1\n"] = own.model_copy(update={"score": ScoreSettings(min_fibres=100, necrosis_half=0.1)})
+    texts["[score]\nmin_fibres = 50\n"] = own.model_copy(update={"score": ScoreSettings()})
+    for text, wanted in texts.items():
+        (tmp_path / "mine.toml").write_text(text)
+        assert settings_for(document, load_settings(tmp_path / "mine.toml")) == wanted, text
+    (tmp_path / "mine.toml").write_text("[clusters]\nreach_um = 20.0\n")
+    with pytest.raises(UsageError, match=r"clusters\.reach_um is 20\.0, in this result 25\.0: that needs the slide\. Run batch"):
+        settings_for(document, load_settings(tmp_path / "mine.toml"))
+
+
 def test_a_refused_result_stays(folder: Path) -> None:
     saved = dataclasses.replace(read_saved(folder), document=document_of(unassessed("no tissue"), "refused"))
     assert score_again(saved).document == saved.document
@@ -130,10 +149,19 @@ def test_what_is_written_is_a_result(folder: Path, tmp_path: Path) -> None:
     again = read_saved(write_rescored(found, tmp_path / "again"))
     assert again.document == found.document
     pd.testing.assert_frame_equal(again.fibres, found.saved.fibres)
+    (tmp_path / "again" / "fhir.json").write_text("{}")  # of the earlier scores
+    write_rescored(found, tmp_path / "again")
+    assert not (tmp_path / "again" / "fhir.json").exists()
     evidence = pd.read_parquet(tmp_path / "again" / "evidence.parquet")
     assert (evidence["item"] == "necrotic-fibres").sum() == 24
     with pytest.raises(UsageError, match="holds the result itself"):
         write_rescored(found, folder)
+    with pytest.raises(UsageError, match=r"again: lies in a result"):
+        write_rescored(found, folder / "again")
+    (tmp_path / "analysed").mkdir()
+    (tmp_path / "analysed" / "corrections.jsonl").write_text("")
+    with pytest.raises(UsageError, match=r"holds corrections\.jsonl of an analysis or a reader, which is never written over"):
+        write_rescored(found, tmp_path / "analysed")
     other = {**found.document, "slide": {**found.document["slide"], "sha256": "0" * 64}}
     with pytest.raises(UsageError, match=r"again: holds the result of another slide"):
         write_rescored(dataclasses.replace(found, document=other), tmp_path / "again")

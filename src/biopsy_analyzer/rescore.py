@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from biopsy_analyzer.errors import UsageError
-from biopsy_analyzer.report.atomic import prepare_folder, write_bytes
+from biopsy_analyzer.report.atomic import MADE_OF_RESULTS, prepare_folder, write_bytes
 from biopsy_analyzer.report.saved import Saved, read_document
 from biopsy_analyzer.report.scores_json import ScoresDocument, to_text
 from biopsy_analyzer.report.tables_io import write_table
@@ -22,6 +22,7 @@ BY_THE_TABLES = ("score", "reader", "space", "evidence")
 TOLD = tuple(name for name in Scores.model_fields if name != "warnings")
 _HEADLINES = ("pattern.label", *(f"scores.{name}.value" for name in ("necrosis", "regeneration", "inflammation", "balance")))
 _NEAR = 1e-9  # differences below are rounding
+_OF_AN_ANALYSIS = ("objects.geojson", "labels.ome.zarr", "corrections.jsonl")  # that a scoring never writes
 
 
 @dataclass(frozen=True)
@@ -35,24 +36,25 @@ class Change:
 
 @dataclass(frozen=True)
 class Rescored:
-    """The new content of scores.json, the tables it is of, and what is not as it was in the document it was compared with."""
+    """The new content of scores.json, the tables it is of, what is not as it was in the document compared with, and other settings."""
 
     document: dict[str, Any]
     saved: Saved
     changes: tuple[Change, ...]
+    settings: tuple[Change, ...] = ()
 
 
 def score_again(saved: Saved, settings: Settings | None = None, compared_with: dict[str, Any] | None = None) -> Rescored:
-    """Score the saved tables with `settings` (None: those of the result); compared_with: another document than the saved one.
+    """Score the saved tables with `settings`, see `settings_for`; compared_with: another document than the saved one.
 
     Everything of the document that does not come from the tables stays: slide, models, quality, and the warnings of reading them.
     A refused result has nothing to score: only the settings it names change. UsageError for settings that need the slide.
     """
     before = compared_with or saved.document
-    own = Settings.model_validate(saved.document["settings"])
-    used = own if settings is None else _combined(own, settings)
+    own, used = settings_for(saved.document, None), settings_for(saved.document, settings)
+    others = tuple(_changes(own.model_dump(mode="json"), used.model_dump(mode="json"), "settings"))
     if saved.document["status"] == "refused":
-        return Rescored({**saved.document, "settings": used.model_dump(mode="json")}, saved, ())
+        return Rescored({**saved.document, "settings": used.model_dump(mode="json")}, saved, (), others)
     old = _score(saved, own)
     new = old if used == own else _score(saved, used)
     notes = [warning for warning in saved.document["warnings"] if warning not in old.warnings]
@@ -60,21 +62,54 @@ def score_again(saved: Saved, settings: Settings | None = None, compared_with: d
     document = ScoresDocument.model_validate(
         {**saved.document, **scores, "warnings": (*new.warnings, *notes), "settings": used, "software": software_versions()}
     ).model_dump(mode="json")
-    return Rescored(document, saved, tuple(_changes({k: before.get(k) for k in TOLD}, {k: document[k] for k in TOLD})))
+    return Rescored(document, saved, tuple(_changes({k: before.get(k) for k in TOLD}, {k: document[k] for k in TOLD})), others)
+
+
+def settings_for(document: dict[str, Any], wanted: Settings | None) -> Settings:
+    """The settings that a result is scored again with: its own, but for those that `wanted` names, in its TOML file or in Python.
+
+    What `wanted` leaves at its default without naming it stays as it is in the result: who changes one threshold changes no other.
+    UsageError for one that needs the slide and is another in the result.
+    """
+    own = Settings.model_validate(document["settings"])
+    groups = () if wanted is None else tuple(name for name in Settings.model_fields if name in wanted.model_fields_set)
+    parts = {}
+    for group in groups:
+        new, old = getattr(wanted, group), getattr(own, group)
+        named = {name: getattr(new, name) for name in type(new).model_fields if name in new.model_fields_set}
+        parts[group] = old.model_copy(update=named)
+        if group not in BY_THE_TABLES and (other := next((name for name in named if named[name] != getattr(old, name)), None)):
+            found = f"{group}.{other} is {named[other]}, in this result {getattr(old, other)}"
+            raise UsageError(f"{found}: that needs the slide. Run batch (or analyze) with these settings")
+    return own.model_copy(update=parts)
+
+
+def check_target(folder: Path, document: dict[str, Any] | None, result: Path | None) -> None:
+    """UsageError where scores can't go into `folder`: `result` itself, below a result, an analysis, or the result of another slide.
+
+    document, result  what is scored again, and where it lies; None where it can't be read, or there is none
+    """
+    place = folder.resolve()
+    if result is not None and place == result.resolve():
+        raise UsageError(f"{folder}: holds the result itself; wanted another folder with -o")
+    if above := next((parent for parent in place.parents if (parent / "scores.json").is_file()), None):
+        raise UsageError(f"{folder}: lies in a result, {above.name}; wanted another folder with -o")
+    if held := next((name for name in _OF_AN_ANALYSIS if (folder / name).exists()), None):
+        raise UsageError(f"{folder}: holds {held} of an analysis or a reader, which is never written over; wanted another folder with -o")
+    if document is None or not (folder / "scores.json").is_file():
+        return
+    if (there := read_document(folder)["slide"])["sha256"] != document["slide"]["sha256"]:
+        raise UsageError(f"{folder}: holds the result of another slide, {there['file_name']}. Name a folder for each slide with -o")
 
 
 def write_rescored(rescored: Rescored, folder: Path) -> Path:
     """Write scores.json, the tables and the evidence into `folder`, which `read_saved` reads.
 
-    UsageError where that is the result's own, or holds the result of another slide.
-
-    The result itself keeps what the analysis wrote: its picture and report show those numbers.
+    UsageError as `check_target`. The result itself keeps what the analysis wrote: its picture and report show those numbers.
     """
     folder = Path(folder)
-    if folder.resolve() == rescored.saved.folder.resolve():
-        raise UsageError(f"{folder}: holds the result itself; wanted another folder with -o")
-    _check_not_of_another(rescored.document["slide"], folder)
-    prepare_folder(folder, last_file="scores.json")
+    check_target(folder, rescored.document, rescored.saved.folder)
+    take_away(folder)
     saved = rescored.saved
     tables = saved.fibres, saved.nuclei, saved.clusters
     for name, table in zip(("fibres", "nuclei", "clusters"), tables, strict=True):
@@ -84,14 +119,15 @@ def write_rescored(rescored: Rescored, folder: Path) -> Path:
     return folder
 
 
-def _check_not_of_another(slide: dict[str, Any], folder: Path) -> None:
-    if (folder / "scores.json").is_file() and (there := read_document(folder)["slide"])["sha256"] != slide["sha256"]:
-        raise UsageError(f"{folder}: holds the result of another slide, {there['file_name']}. Name a folder for each slide with -o")
+def take_away(folder: Path) -> None:
+    """Make `folder` one without a result: an earlier scoring's scores.json goes first, and what was made of it."""
+    prepare_folder(folder, last_file="scores.json", made_of_it=MADE_OF_RESULTS)
 
 
-def headline(changes: tuple[Change, ...]) -> str:
-    """What changed in a line: how much, and the pattern and the axes by name."""
-    told = tuple(change for change in changes if change.where in _HEADLINES)
+def headline(rescored: Rescored) -> str:
+    """What changed in a line: how much, the pattern and the axes by name, and settings that are others than in the result."""
+    changes = rescored.changes
+    told = (*(change for change in changes if change.where in _HEADLINES), *rescored.settings)
     parts = [
         f"{len(changes)} changed" if changes else "nothing changed",
         *(line.strip() for line in changes_text(told).splitlines() if told),
@@ -124,18 +160,6 @@ def _score(saved: Saved, settings: Settings) -> Scores:
     document = saved.document
     nuclei_assessed = document["fibres"]["with_internal_nuclei"] is not None
     return score(saved.fibres, saved.nuclei, saved.clusters, document["quality"]["tissue_area_mm2"], settings, nuclei_assessed)
-
-
-def _combined(own: Settings, wanted: Settings) -> Settings:
-    """`own` with the groups of `wanted` that the tables are enough for."""
-    defaults = Settings()
-    for group in Settings.model_fields:
-        new, usual, old = (getattr(one, group) for one in (wanted, defaults, own))
-        if group in BY_THE_TABLES or new in (usual, old):
-            continue
-        name = next(name for name in type(new).model_fields if getattr(new, name) not in (getattr(usual, name), getattr(old, name)))
-        raise UsageError(f"{group}.{name} is {getattr(new, name)}, in this result {getattr(old, name)}: that needs the slide. Run analyze")
-    return own.model_copy(update={group: getattr(wanted, group) for group in BY_THE_TABLES})
 
 
 def _changes(before: Any, after: Any, where: str = "") -> list[Change]:

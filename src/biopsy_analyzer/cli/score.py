@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from biopsy_analyzer.cli.options import Json, SettingsOption, chosen_settings, log_folder
-from biopsy_analyzer.errors import BiopsyAnalyzerError, UsageError
+from biopsy_analyzer.errors import BiopsyAnalyzerError, OutputError, UsageError
 from biopsy_analyzer.escaping import for_terminal
 from biopsy_analyzer.terminal import errors_in_one_line, write_error, write_out
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from biopsy_analyzer.batch.rescored import Listed
-    from biopsy_analyzer.rescore import Rescored
+    from biopsy_analyzer.rescore import Change, Rescored
     from biopsy_analyzer.settings import Settings
 
 OUT_HELP = (
@@ -53,41 +53,55 @@ def score(
         if out is not None:
             write_rescored(found, out)
         if as_json:
-            write_out(json.dumps({"changes": _plain(found), "scores": found.document}, indent=2, allow_nan=False))
+            told = {"settings": _plain(found.settings), "changes": _plain(found.changes), "scores": found.document}
+            write_out(json.dumps(told, indent=2, allow_nan=False))
         else:
-            write_out(f"{summary_text(found.document)}\n  changed       {len(found.changes)}\n{changes_text(found.changes)}")
+            others = f"\n{changes_text(found.settings)}" if found.settings else ""
+            write_out(f"{summary_text(found.document)}{others}\n  changed       {len(found.changes)}\n{changes_text(found.changes)}")
 
 
 def _score_many(folders: list[Path], settings: Settings | None, out: Path | None, as_json: bool) -> int:
-    """Score all results in `folders`; gives the exit code: 3 where one couldn't be scored."""
+    """Score all results in `folders`; gives the exit code: 3 where one couldn't be scored, 4 where none could.
+
+    All are scored and the tables written, also where nobody reads what is printed; that is told at the end.
+    """
     from biopsy_analyzer.batch.rescored import find_listed, rescore_all
     from biopsy_analyzer.rescore import Rescored, headline
 
     told: list[dict[str, Any]] = []
-    failed = 0
+    scored, failed = 0, 0
+    unread: OutputError | None = None
 
     def tell(slide: Listed, found: Rescored | BiopsyAnalyzerError) -> None:
-        nonlocal failed
+        nonlocal scored, failed, unread
         if not isinstance(found, Rescored):
             failed += 1
             write_error(slide.job.id, str(found))
-        elif as_json:
-            told.append({"slide_id": slide.job.id, "changes": _plain(found)})
-        else:
-            write_out(for_terminal(f"{slide.job.id}: {headline(found.changes)}"))
+            return
+        scored += found.document["status"] != "refused"
+        if as_json:
+            told.append({"slide_id": slide.job.id, "settings": _plain(found.settings), "changes": _plain(found.changes)})
+            return
+        try:
+            write_out(for_terminal(f"{slide.job.id}: {headline(found)}"))
+        except OutputError as error:
+            unread = error
 
     slides = find_listed(folders)
     rescore_all(slides, settings, out, tell)
-    scored = sum(slide.folder is not None for slide in slides) - failed
+    if unread is not None:
+        raise unread
+    counts = {"scored": scored, "failed": failed, "not_analysed": len(slides) - scored - failed}
     if as_json:
-        write_out(json.dumps({"results": told, "scored": scored, "failed": failed}, indent=2, allow_nan=False))
+        write_out(json.dumps({"results": told, **counts}, indent=2, allow_nan=False))
     else:
-        write_out(f"{scored} scored, {failed} failed. Research use only, not for diagnosis.")
-    return 3 if failed else 0
+        besides = f", {counts['not_analysed']} not analysed" if counts["not_analysed"] else ""
+        write_out(f"{scored} scored, {failed} failed{besides}. Research use only, not for diagnosis.")
+    return 4 if not scored else 3 if failed else 0
 
 
-def _plain(found: Rescored) -> list[dict[str, Any]]:
-    return [{"where": change.where, "before": change.before, "after": change.after} for change in found.changes]
+def _plain(changes: Sequence[Change]) -> list[dict[str, Any]]:
+    return [{"where": change.where, "before": change.before, "after": change.after} for change in changes]
 
 
 @contextmanager

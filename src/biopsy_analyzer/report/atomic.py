@@ -107,6 +107,10 @@ def check_writable(folder: Path) -> None:
         raise OutputError(f"can't write into {folder}: {error.strerror}. Choose another folder with -o") from error
 
 
+MADE_OF_RESULTS = ("fhir.json", "annotations.dcm")
+"""Files that other commands make of a result that stands."""
+
+
 def prepare_folder(folder: Path, last_file: str, made_of_it: Sequence[str] = ()) -> None:
     """Make `folder`, sweep what a killed run left half written, and take away `last_file`, whose presence says that all are complete.
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from biopsy_analyzer.escaping import for_terminal
-from biopsy_analyzer.report.atomic import prepare_folder, write_bytes, write_chunks
+from biopsy_analyzer.report.atomic import MADE_OF_RESULTS, prepare_folder, write_bytes, write_chunks
 from biopsy_analyzer.report.geojson import feature_collection
 from biopsy_analyzer.report.html import write_report_of
 from biopsy_analyzer.report.labels import write_labels
@@ -21,9 +21,6 @@ from biopsy_analyzer.report.scores_json import scores_document, to_text
 from biopsy_analyzer.report.tables_io import write_table
 from biopsy_analyzer.score.tallies import is_sheet
 from biopsy_analyzer.score.traced import evidence_objects
-
-MADE_OF_RESULTS = ("fhir.json", "annotations.dcm")
-"""What the commands fhir and dicom put beside a result; it would tell of another one after a new analysis."""
 
 
 def write_result(result: Result, folder: Path | str) -> Path:
