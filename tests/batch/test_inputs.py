@@ -42,6 +42,20 @@ def test_results_among_the_slides_are_no_slides() -> None:
     assert ids("in") == {"in/a.svs": "a", "in/out/b.svs": "b", "in/other/overlay.png": "overlay"}
 
 
+def test_label_images_of_drawn_sections_are_no_slides() -> None:
+    """A laboratory's own files of such names are, unless the facts of a drawn section lie beside them."""
+    touch("in/a.tif", "in/a_fibres.png", "in/a_nuclei.png", "in/b_fibres.png", "in/c.tif", "in/c_nuclei.png", "in/d_fibres.png")
+    Path("in/a.json").write_text('{"drawn": true, "seed": 1}')
+    Path("in/c.json").write_text('{"drawn": false}')
+    Path("in/d.json").write_text("[")
+    told: list[str] = []
+    jobs = collect_jobs(["in"], None, None, told.append)
+    assert [job.id for job in jobs] == ["a", "b_fibres", "c", "c_nuclei", "d_fibres"]
+    assert told == ["2 label images (in/a_fibres.png, in/a_nuclei.png) are of drawn sections and no slides"]
+    assert [job.id for job in collect_jobs(["in/a_fibres.png"], None, None, told.append)] == ["a_fibres"]  # who names one gets it
+    assert len(told) == 1
+
+
 def test_slides_of_many_files_count_once() -> None:
     touch("in/a.mrxs", "in/a/Data0000.dat", "in/a/Slidedat.ini", "in/vms/b.vms", "in/vms/b.jpg", "in/vms/b_map2.jpg", "in/vms/c.svs")
     Path("in/vms/b.vms").write_text("[Virtual Microscope Specimen]\nImageFile=b.jpg\nMapFile=b_map2.jpg\n")
