@@ -5,20 +5,23 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.spatial.distance import cdist
 
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.report import legend
+from biopsy_analyzer.report import overlay as module
 from biopsy_analyzer.report.legend import scale_bar_um
 from biopsy_analyzer.report.overlay import draw_overlay
-from biopsy_analyzer.report.palette import CLUSTER_COLOURS, FIBRE_COLOURS, NUCLEUS_COLOURS
+from biopsy_analyzer.report.palette import CLUSTER_COLOURS, FIBRE_COLOURS, NUCLEUS_COLOURS, NUCLEUS_MARKERS
 from biopsy_analyzer.report.result import Labels, Picture, Result
 from biopsy_analyzer.report.scores_json import scores_document
 from biopsy_analyzer.report.summary import summary_text
 from biopsy_analyzer.report.writing import write_result
 from biopsy_analyzer.score import score
 from biopsy_analyzer.tables import CLUSTER_KINDS, CLUSTERS, FIBRE_STATES, FIBRES, NUCLEI, NUCLEUS_TYPES, empty
-from made_tables import make_fibres
+from made_tables import make_fibres, make_nuclei
 
 
 def overlay(result: Result, folder: Path) -> np.ndarray:
@@ -140,3 +143,54 @@ def test_a_sheet_is_told_in_words_and_not_counted_as_a_cluster(result: Result, t
 @pytest.mark.parametrize(("room", "bar"), [(1.0, 1), (199.0, 100), (200.0, 200), (499.0, 200), (4999.0, 2000), (0.03, 0.02)])
 def test_scale_bars_are_round(room: float, bar: float) -> None:
     assert scale_bar_um(room) == pytest.approx(bar)
+
+
+def nuclei_at(kind: str, yx_um: np.ndarray, radius_um: float) -> tuple[pd.DataFrame, list[np.ndarray]]:
+    """Nuclei with square outlines."""
+    corners = radius_um * np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]])
+    return make_nuclei([kind] * len(yx_um), y_um=yx_um[:, 0], x_um=yx_um[:, 1]), [centre + corners for centre in yx_um]
+
+
+def draw(
+    um_per_px: float, side_px: int, nuclei: tuple[pd.DataFrame, list[np.ndarray]], fibres: tuple[pd.DataFrame, list[np.ndarray]]
+) -> np.ndarray:
+    section, grid = np.full((side_px, side_px, 3), 200, np.uint8), PixelGrid((side_px, side_px), um_per_px)
+    return draw_overlay(section, grid, fibres, nuclei, (empty(CLUSTERS), []), "")[:side_px, :side_px]
+
+
+@pytest.mark.parametrize("kind", NUCLEUS_MARKERS)
+def test_a_nucleus_is_seen_through_its_marker_where_it_is_large_in_pixels(kind: str) -> None:
+    nucleus, no_fibres = nuclei_at(kind, np.array([[20.0, 20.0]]), 4.0), (empty(FIBRES), [])
+    large, small = draw(0.2, 200, nucleus, no_fibres), draw(0.5, 80, nucleus, no_fibres)
+    assert np.all(large[98:102, 98:102] == 200)
+    within = np.all(large[85:115, 85:115] == NUCLEUS_COLOURS[kind], axis=2)  # the contour lies beyond
+    assert np.count_nonzero(within) > 20
+    assert tuple(small[40, 40]) == NUCLEUS_COLOURS[kind]
+
+
+def test_of_very_many_cells_so_many_are_marked_that_the_tissue_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    text = legend._Pen.text
+    monkeypatch.setattr(legend._Pen, "text", lambda pen, x, y, words: (written.append(words), text(pen, x, y, words)))
+    placed: list[np.ndarray] = []
+    monkeypatch.setattr(module, "draw_markers", lambda drawn, centres, *look: placed.append(centres))
+    lattice = np.stack(np.meshgrid(*[np.arange(60) * 5.0 + 2.6] * 2, indexing="ij"), axis=-1).reshape(-1, 2)
+    for cells in (lattice[:3000], lattice):
+        draw(0.5, 600, nuclei_at("macrophage", cells, 2.0), (empty(FIBRES), []))
+    _, few, _, many, _, _ = placed  # internal, macrophage, lymphocyte; a crowd first
+    assert len(few) == 3000
+    apart = cdist(many, many) + 1e9 * np.eye(len(many))
+    assert apart.min() > 4 * 4 - 2  # two diameters of a marker of 2 um = 4 px radius, to whole pixels
+    assert cdist(lattice / 0.5, many).min(axis=1).max() < 4 * 4 + 2  # and none is left out that had room
+    notes = [words for words in written if "thinned" in words]
+    assert notes == [f"Markers are thinned out where cells are too many to see the tissue: {len(many)} of 3600 macrophage."]
+
+
+def test_a_crowd_of_cells_lies_under_the_outlines_of_necrotic_fibres_and_a_single_cell_above() -> None:
+    fibre = make_fibres(["necrotic"]), [np.array([[10.0, 10.0], [10.0, 70.0], [70.0, 70.0], [70.0, 10.0]])]
+    on_it = np.array([[70.0, x] for x in range(20, 65, 5)])
+    few = draw(0.5, 160, nuclei_at("macrophage", on_it, 3.0), fibre)
+    elsewhere = np.tile([[75.0, 75.0]], (3001, 1))
+    many = draw(0.5, 160, nuclei_at("macrophage", np.concatenate([on_it, elsewhere]), 3.0), fibre)
+    assert np.count_nonzero(np.all(few[136:144, 40:120] == NUCLEUS_COLOURS["macrophage"], axis=2)) > 50
+    assert np.all(many[140, 40:120] == FIBRE_COLOURS["necrotic"])

@@ -24,16 +24,20 @@ def add_legend(
     cluster_kinds: pd.Series | None,
     caption: str,
     facts: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    open_markers: bool = False,
 ) -> np.ndarray:
     """`picture` (RGB uint8) with a white strip added below; nothing is drawn over the picture, narrow ones are widened with white.
 
-    None for nuclei or clusters: not assessed.  facts: up to four short lines under the scale bar
+    None for nuclei or clusters: not assessed.  facts: up to four short lines under the scale bar.  notes: lines above the caption.
+    open_markers: those of nuclei are outlines on this section.
     """
     height, width = picture.shape[:2]
     full_width = max(width, _LEAST_WIDTH)
     size = round(np.clip(full_width / 72, 15, 44))
-    strip = Image.new("RGB", (full_width, round(size * 13.4)), "white")
-    pen = _Pen(strip, size)
+    lines = (_HINT, *notes, caption)
+    strip = Image.new("RGB", (full_width, round(size * (10.6 + 1.4 * len(lines)))), "white")
+    pen = _Pen(strip, size, open_markers)
     columns = [round(full_width * share) + size for share in (0.0, 0.27, 0.52, 0.76)]
     _scale_bar(pen, columns[0], full_width * 0.20, um_per_px)
     _column(pen, columns[1], "Muscle fibres", FIBRE_COLOURS, fibre_classes)
@@ -41,18 +45,18 @@ def add_legend(
     _column(pen, columns[3], "Clusters", CLUSTER_COLOURS, cluster_kinds)
     for row, fact in enumerate(facts):
         pen.text(columns[0], (4.3 + 1.35 * row) * size, fact)
-    pen.text(columns[0], size * 10.1, _HINT)
-    pen.text(columns[0], size * 11.5, caption)
+    for row, line in enumerate(lines):
+        pen.text(columns[0], (10.1 + 1.4 * row) * size, line)
     whole = np.empty((height + strip.height, full_width, 3), np.uint8)
     whole[:height, :width], whole[:height, width:], whole[height:] = picture, 255, strip
     return whole
 
 
 class _Pen:
-    """A drawing surface with its font."""
+    """A drawing surface with its font, and how markers of nuclei are drawn."""
 
-    def __init__(self, image: Image.Image, size: int) -> None:
-        self.draw, self.size = ImageDraw.Draw(image), size
+    def __init__(self, image: Image.Image, size: int, open_markers: bool) -> None:
+        self.draw, self.size, self.open_markers = ImageDraw.Draw(image), size, open_markers
         self.font = ImageFont.load_default(size)
 
     def text(self, x: float, y: float, text: str) -> None:
@@ -89,7 +93,10 @@ def _swatch(pen: _Pen, x: float, y: float, title: str, name: str, colour: Colour
     if name in NUCLEUS_MARKERS and title == "Nuclei":
         angles = np.arange(NUCLEUS_MARKERS[name].corners) * 2 * np.pi / NUCLEUS_MARKERS[name].corners
         points = [(centre[0] + 0.5 * size * math.sin(a), centre[1] - 0.5 * size * math.cos(a)) for a in angles]
-        pen.draw.polygon(points, fill=colour, outline=_INK)
+        if pen.open_markers:
+            pen.draw.polygon(points, outline=colour, width=max(2, size // 7))
+        else:
+            pen.draw.polygon(points, fill=colour, outline=_INK)
     elif title == "Nuclei":
         pen.draw.circle(centre, 0.4 * size, outline=colour, width=max(1, size // 9))
     elif title == "Clusters":

@@ -17,10 +17,16 @@ from biopsy_analyzer.report.shown import fibre_class
 
 _SUBPIXEL_BITS = 4  # OpenCV draws at sixteenths of a pixel
 _MARKER_UM = 2.0  # radius of a nucleus marker: inside the nucleus, so that its chromatin can be judged beside it
+_MARKER_PX = 2.0, 12.0  # its bounds
+_OPEN_PX = 5.0  # from this radius on a marker is an outline, through which the nucleus can be judged; smaller ones have too little inside
+_MANY = 3000  # cells of a kind; of more only so many are marked that the tissue can be seen between the markers. Prior
 _COARSE_UM_PER_PX = 1.5  # coarser pictures show no contours of ordinary nuclei: two pixels each, they would only darken the section
 
 Ringed = tuple[pd.DataFrame, Sequence[np.ndarray]]
 """A table and, row by row, its outlines: (k, 2) corners (y, x) in um."""
+
+Marked = dict[str, np.ndarray]
+"""Rows of the nuclei by kind, int (n,)."""
 
 
 def draw_overlay(
@@ -42,26 +48,64 @@ def draw_overlay(
     """
     height, width = picture.shape[:2]
     types, kinds = (nuclei[0]["type"], clusters[0]["kind"]) if nuclei_assessed else (None, None)
-    whole = add_legend(picture, grid.um_per_px, fibre_class(fibres[0]), types, kinds, caption, facts)
+    crowded, single = _marked(nuclei[0], grid)
+    notes = _thinned(nuclei[0], crowded)
+    is_open = _marker_radius(grid) >= _OPEN_PX
+    whole = add_legend(picture, grid.um_per_px, fibre_class(fibres[0]), types, kinds, caption, facts, notes, is_open)
     drawn = whole[:height, :width]
     outlined = _rings(fibres[1], grid)
-    _draw_fibres(drawn, grid, fibre_class(fibres[0]).to_numpy(), outlined)
-    _draw_nuclei(drawn, grid, nuclei)
+    classes = fibre_class(fibres[0]).to_numpy()
+    rings = {state: _of(outlined, classes == state) for state in FIBRE_COLOURS}
+    thin = 2 if grid.um_per_px < _COARSE_UM_PER_PX else 1
+    _fill_fibres(drawn, rings)
+    _outline_fibres(drawn, rings, [state for state in FIBRE_COLOURS if state not in FIBRE_FILLS], thin)
+    _outline_nuclei(drawn, grid, nuclei)
+    _mark_nuclei(drawn, grid, nuclei[0], crowded)  # a crowd of cells would hide the fibres that a reader looks for,
+    _outline_fibres(drawn, rings, list(FIBRE_FILLS), 2 * thin)
+    _mark_nuclei(drawn, grid, nuclei[0], single)  # and an outline a single cell
     _draw_clusters(drawn, grid, clusters)
     _write_numbers(drawn, fibres[0], outlined)
     return whole
 
 
-def _draw_fibres(drawn: np.ndarray, grid: PixelGrid, classes: np.ndarray, outlined: list[np.ndarray]) -> None:
-    rings = {state: _of(outlined, classes == state) for state in FIBRE_COLOURS}
+def _marked(nuclei: pd.DataFrame, grid: PixelGrid) -> tuple[Marked, Marked]:
+    """Rows that get a marker: of crowded kinds those that lie two markers' diameters apart; of the other kinds all."""
+    rows = {kind: np.flatnonzero((nuclei["type"] == kind).to_numpy()) for kind in NUCLEUS_MARKERS}
+    centres = grid.to_px(nuclei[["y_um", "x_um"]].to_numpy())
+    gap = 4 * _marker_radius(grid)
+    crowded = {kind: of[_apart(centres[of], gap, grid.shape)] for kind, of in rows.items() if len(of) > _MANY}
+    return crowded, {kind: of for kind, of in rows.items() if kind not in crowded}
+
+
+def _apart(centres: np.ndarray, gap: float, shape: tuple[int, int]) -> np.ndarray:
+    """Rows of `centres`, (n, 2) (y, x) in px, in their order, each about `gap` px or more from all before it."""
+    taken = np.zeros(shape, np.uint8)
+    kept = []
+    for row, (y, x) in enumerate(np.clip(centres, 0, np.array(shape) - 1).astype(int).tolist()):
+        if not taken[y, x]:
+            kept.append(row)
+            cv2.circle(taken, (x, y), round(gap), 1, cv2.FILLED)
+    return np.array(kept, dtype=np.intp)
+
+
+def _thinned(nuclei: pd.DataFrame, crowded: Marked) -> list[str]:
+    """A line for the legend where not every cell bears its marker."""
+    counts = nuclei["type"].value_counts()
+    fewer = [f"{len(rows)} of {counts[kind]} {kind}" for kind, rows in crowded.items() if len(rows) < counts[kind]]
+    return [f"Markers are thinned out where cells are too many to see the tissue: {', '.join(fewer)}."] if fewer else []
+
+
+def _fill_fibres(drawn: np.ndarray, rings: dict[str, list[np.ndarray]]) -> None:
     for state, opacity in FIBRE_FILLS.items():
         tint = np.asarray(FIBRE_COLOURS[state], np.float32)
         tinted = ((1 - opacity) * np.arange(256, dtype=np.float32)[:, None] + opacity * tint).round().astype(np.uint8)
         for ring in rings[state]:
             _fill(drawn, ring, tinted)
-    thin = 2 if grid.um_per_px < _COARSE_UM_PER_PX else 1
-    for state, colour in FIBRE_COLOURS.items():
-        _contours(drawn, rings[state], colour, 2 * thin if state in FIBRE_FILLS else thin)
+
+
+def _outline_fibres(drawn: np.ndarray, rings: dict[str, list[np.ndarray]], states: list[str], thickness: int) -> None:
+    for state in states:
+        _contours(drawn, rings[state], FIBRE_COLOURS[state], thickness)
 
 
 def _fill(drawn: np.ndarray, ring: np.ndarray, tinted: np.ndarray) -> None:
@@ -74,17 +118,25 @@ def _fill(drawn: np.ndarray, ring: np.ndarray, tinted: np.ndarray) -> None:
         cv2.copyTo(cv2.LUT(box, tinted[None]), inside, box)
 
 
-def _draw_nuclei(drawn: np.ndarray, grid: PixelGrid, nuclei: Ringed) -> None:
+def _outline_nuclei(drawn: np.ndarray, grid: PixelGrid, nuclei: Ringed) -> None:
     table, outlines = nuclei
     types = table["type"].to_numpy()
     if grid.um_per_px < _COARSE_UM_PER_PX:
         outlined = _rings(outlines, grid)
+        filled = _marker_radius(grid) < _OPEN_PX  # an open marker and a broad contour would run into each other
         for kind, colour in NUCLEUS_COLOURS.items():
-            _contours(drawn, _of(outlined, types == kind), colour, 2 if kind in NUCLEUS_MARKERS else 1)
-    centres = grid.to_px(table[["y_um", "x_um"]].to_numpy())
-    radius = float(np.clip(_MARKER_UM / grid.um_per_px, 2.0, 9.0))
-    for kind, marker in NUCLEUS_MARKERS.items():
-        draw_markers(drawn, centres[types == kind], marker, radius, NUCLEUS_COLOURS[kind])
+            rings = _of(outlined, types == kind)
+            _contours(drawn, rings, colour, 2 if filled and kind in NUCLEUS_MARKERS and len(rings) <= _MANY else 1)
+
+
+def _mark_nuclei(drawn: np.ndarray, grid: PixelGrid, nuclei: pd.DataFrame, marked: Marked) -> None:
+    centres = grid.to_px(nuclei[["y_um", "x_um"]].to_numpy())
+    for kind, rows in marked.items():
+        draw_markers(drawn, centres[rows], NUCLEUS_MARKERS[kind], _marker_radius(grid), NUCLEUS_COLOURS[kind])
+
+
+def _marker_radius(grid: PixelGrid) -> float:
+    return float(np.clip(_MARKER_UM / grid.um_per_px, *_MARKER_PX))
 
 
 def _draw_clusters(drawn: np.ndarray, grid: PixelGrid, clusters: Ringed) -> None:
@@ -120,11 +172,17 @@ def _stamp(drawn: np.ndarray, top: int, left: int, number: np.ndarray) -> None:
 
 
 def draw_markers(drawn: np.ndarray, centres: np.ndarray, marker: Marker, radius: float, colour: Colour) -> None:
-    """Draw a black-rimmed marker at each of `centres`, (n, 2) (y, x) in px, into `drawn`, RGB uint8 (H, W, 3)."""
+    """Draw a marker at each of `centres`, (n, 2) (y, x) in px, into `drawn`, RGB uint8 (H, W, 3).
+
+    radius: px; from 5 on the marker is open, else filled and black-rimmed
+    """
     angles = np.linspace(0, 2 * np.pi, marker.corners, endpoint=False) - np.pi / 2  # the first corner points up
     corners = radius * np.stack([np.sin(angles), np.cos(angles)], axis=1)
-    for centre in centres:
-        ring = _drawable(centre + corners)
+    rings = [_drawable(centre + corners) for centre in centres]
+    if radius >= _OPEN_PX:
+        _contours(drawn, rings, colour, 2)
+        return
+    for ring in rings:
         cv2.fillPoly(drawn, [ring], colour, cv2.LINE_AA, shift=_SUBPIXEL_BITS)
         cv2.polylines(drawn, [ring], True, (0, 0, 0), 1, cv2.LINE_AA, shift=_SUBPIXEL_BITS)
 
