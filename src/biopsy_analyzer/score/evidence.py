@@ -214,7 +214,8 @@ def _confluent(space: Space, seen: Resampled, threshold: float) -> Judged:
     share, areas = seen.total("confluent_area") / seen.total("area"), space.confluent
     present = share >= threshold
     limit = f"{'at or above' if present else 'below'} the limit of {figure(threshold, 'share')}"
-    held = f"{plural(areas.count, 'confluent area')} of {plural(areas.fibres, 'necrotic fibre')}, {figure(share, 'share')}"
+    found = plural(areas.count, "confluent area") + (f" of {plural(areas.fibres, 'necrotic fibre')}" if areas.count else "")
+    held = f"{found}, {figure(share, 'share')}"
     reason = f"{held} of the muscle fibres' area, {limit}; counted, so without an interval"
     return Judged(share, None, threshold, "present" if present else "absent", reason)
 
