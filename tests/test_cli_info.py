@@ -66,6 +66,7 @@ def test_what_is_wrong_is_named_and_the_rest_still_shown(folder: Path) -> None:
     assert [line.split(":")[0] for line in errors] == ["ERROR plain.png", "ERROR page.svs", "ERROR missing.svs"]
     assert "--mpp" in errors[0]
     assert "HTML" in errors[1]
+    assert not {"page.svs", "missing.svs"} & set(done.stdout.splitlines())  # said once: there is nothing to show of them
 
 
 def test_glass_is_what_analyze_would_refuse(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 import biopsy_analyzer
+from biopsy_analyzer.batch.lock import lock
 from biopsy_analyzer.terminal import LOG
 from sections import GLASS, paint, save
 
@@ -55,6 +56,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "0 ok, 3 review, 0 failed. Research use only, not for diagnosis.\n"
     return folder
+
+
+def test_a_folder_in_use_is_all_that_is_said(lab: Path) -> None:
+    with lock(lab / "used", "batch", "it"):
+        done = run(*ARGUMENTS, "-o", "used", folder=lab)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"ERROR batch: the output folder used is in use by process {os.getpid()} on ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_the_tables_of_a_batch(lab: Path) -> None:

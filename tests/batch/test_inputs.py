@@ -1,6 +1,7 @@
 """Which slides a command names, and what is said at once where it names none."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from biopsy_analyzer.batch.folders import find_slides
 from biopsy_analyzer.batch.inputs import collect_jobs
 from biopsy_analyzer.batch.job import Job, Options, job_of, options_of, to_line
 from biopsy_analyzer.errors import NotASlide, UsageError
-from biopsy_analyzer.slide import open_slide
+from biopsy_analyzer.slide import SUFFIXES, open_slide
 from biopsy_analyzer.slide.identity import safe_id
 
 
@@ -35,6 +36,13 @@ def ids(*inputs: str, manifest: str | None = None) -> dict[str, str]:
 def test_a_folder_is_searched_through() -> None:
     touch("in/b.svs", "in/deep/er/a.tif", "in/notes.txt", "in/.hidden.svs", "in/._a.tif", "in/.trash/c.svs", "in/C.PNG")
     assert ids("in") == {"in/C.PNG": "C", "in/b.svs": "b", "in/deep/er/a.tif": "a"}
+
+
+@pytest.mark.parametrize("page", ["batch", "formats"])
+def test_the_endings_that_are_looked_for_are_those_of_the_docs(page: str) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    (told,) = re.findall(r"in capitals or not: ((?:`\.\w+`(?:, )?)+)", text)
+    assert set(re.findall(r"\.\w+", told)) == SUFFIXES
 
 
 def test_results_among_the_slides_are_no_slides() -> None:

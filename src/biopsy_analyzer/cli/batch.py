@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from biopsy_analyzer.cli.options import Device, DeviceOption, Fhir, Json, ModelsOption, Mpp, SettingsOption, chosen_settings, need
+from biopsy_analyzer.errors import OutputError, UsageError
 from biopsy_analyzer.terminal import BatchBar, errors_in_one_line, write_error, write_note, write_out
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def batch(
         from biopsy_analyzer.batch.run import Tally, run_batch
 
         options = Options(out, models, device, chosen_settings(settings), 60 * time_limit)
-        tally = Tally()
+        tally, begun = Tally(), True
         with BatchBar(len(jobs), hidden=quiet) as bar:
 
             def tell(job: Job, outcome: Outcome) -> None:
@@ -65,12 +66,15 @@ def batch(
 
             try:
                 run_batch(jobs, options, execute, tell)
+            except (UsageError, OutputError):
+                begun = tally != Tally()  # or the folder is in use, or can't be written: that is all there is to say
+                raise
             finally:  # also when interrupted
                 left = len(jobs) - tally.ok - tally.review - tally.failed
-                if as_json:
+                if begun and as_json:
                     ended = {"ok": tally.ok, "review": tally.review, "failed": tally.failed}
                     write_out(json.dumps({"slides": len(jobs), **ended, "left": left}))
-                elif not quiet:
+                elif begun and not quiet:
                     write_out(f"{tally}{f', {left} left' if left else ''}. Research use only, not for diagnosis.")
         raise SystemExit(tally.exit_code)
 

@@ -26,7 +26,8 @@ def info(
             write_out(json.dumps(found, indent=2, allow_nan=False))
         else:
             for slide in found:
-                write_out(_text(slide))
+                if "format" in slide:  # of another there is nothing to tell but what is wrong
+                    write_out(_text(slide))
         codes = {slide["exit_code"] for slide in found} - {0}
         for slide in found:
             if slide["problem"]:
@@ -55,23 +56,22 @@ def _described(path: Path, mpp: float | None) -> dict[str, Any]:
 
 
 def _text(found: dict[str, Any]) -> str:
-    lines = [for_terminal(found["file"])]
-    if "format" in found:
-        width, height = found["size_px"]
-        um = found["um_per_px"]
-        lines += [
-            f"  format       {found['format']}, {found['compression']}, read by {found['reader']}",
-            f"  size         {width} x {height} px" + (f", {found['size_mm'][0]:g} x {found['size_mm'][1]:g} mm" if um else ""),
-            f"  pixel size   {um:.4g} um/px ({found['um_per_px_source']})" if um else "  pixel size   unknown",
-            f"  levels       {'; '.join(_level(level) for level in found['levels'])}",
-            f"  files        {found['files']}, {_size(found['bytes'])}; as pixels {_size(found['decoded_bytes'])}, of which "
-            f"{_size(found['held_in_memory_bytes'])} must be held in memory",
-            f"  ICC profile  {'recorded (SHA-256 ' + found['icc_sha256'][:12] + '...), not applied' if found['icc_sha256'] else 'none'}",
-            f"  tissue       about {found['tissue_mm2']:g} mm2" if found["tissue_mm2"] is not None else "  tissue       not looked for",
-        ]
-        if found["damaged_tiles_met"]:
-            lines.append(f"  damaged      {found['damaged_tiles_met']} tiles met that can't be decoded")
-        lines += [f"  note         {note}" for note in found["notes"]]
+    width, height = found["size_px"]
+    um = found["um_per_px"]
+    lines = [
+        for_terminal(found["file"]),
+        f"  format       {found['format']}, {found['compression']}, read by {found['reader']}",
+        f"  size         {width} x {height} px" + (f", {found['size_mm'][0]:g} x {found['size_mm'][1]:g} mm" if um else ""),
+        f"  pixel size   {um:.4g} um/px ({found['um_per_px_source']})" if um else "  pixel size   unknown",
+        f"  levels       {'; '.join(_level(level) for level in found['levels'])}",
+        f"  files        {found['files']}, {_size(found['bytes'])}; as pixels {_size(found['decoded_bytes'])}, of which "
+        f"{_size(found['held_in_memory_bytes'])} must be held in memory",
+        f"  ICC profile  {'recorded (SHA-256 ' + found['icc_sha256'][:12] + '...), not applied' if found['icc_sha256'] else 'none'}",
+        f"  tissue       about {found['tissue_mm2']:g} mm2" if found["tissue_mm2"] is not None else "  tissue       not looked for",
+    ]
+    if found["damaged_tiles_met"]:
+        lines.append(f"  damaged      {found['damaged_tiles_met']} tiles met that can't be decoded")
+    lines += [f"  note         {note}" for note in found["notes"]]
     lines.append(f"  problem      {for_terminal(found['problem'])}" if found["problem"] else "  problem      none found")
     return "\n".join(lines)
 
