@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,14 +77,21 @@ def _cell(value: Any) -> Any:
 
 
 def write_failures(out: Path, jobs: Sequence[Job], outcomes: dict[str, Outcome]) -> None:
-    """failures.json: slides that failed or were refused, in the order of the jobs, each with its reason."""
-    failures = [
-        {"slide_id": job.id, "file": _name(job.path), "case_id": job.case_id, "error": outcome.error, "exit_code": outcome.exit_code}
-        for job in jobs
-        if (outcome := outcomes.get(job.id)) and outcome.exit_code
-    ]
+    """failures.json: slides that failed or were refused, in the order of the jobs, each with its reason.
+
+    Where the folder of one that failed holds the result of an earlier call, its line tells which, by the SHA-256 of that scores.json.
+    """
+    failures = [_failure(out, job, outcome) for job in jobs if (outcome := outcomes.get(job.id)) and outcome.exit_code]
     document = {"schema_version": "1.0", "intended_use": "research_use_only", "failures": failures}
     write_bytes(out / FAILURES, (json.dumps(document, ensure_ascii=True, allow_nan=False, indent=2) + "\n").encode("ascii"))
+
+
+def _failure(out: Path, job: Job, outcome: Outcome) -> dict[str, Any]:
+    told = {"slide_id": job.id, "file": _name(job.path), "case_id": job.case_id, "error": outcome.error, "exit_code": outcome.exit_code}
+    if outcome.ending == "failed" and (out / job.id / "scores.json").is_file():
+        with suppress(OSError, ValueError):  # damaged: no result
+            told["earlier_scores_sha256"] = read_scores(out / job.id)[1]
+    return told
 
 
 def _name(path: Path) -> str:

@@ -10,6 +10,8 @@ from urllib.parse import unquote
 
 import pytest
 
+from biopsy_analyzer.batch.job import Job, Outcome
+from biopsy_analyzer.batch.listing import write_failures
 from biopsy_analyzer.report.html import write_index
 
 
@@ -84,8 +86,24 @@ def test_a_damaged_list_of_failures_is_no_trouble(results: Path, tmp_path: Path,
     assert len(rows_of(tmp_path)) == 1
 
 
-def test_a_slide_that_failed_and_has_an_older_result_stands_there_once(results: Path, tmp_path: Path) -> None:
+def test_a_slide_that_failed_since_is_failed_and_its_older_result_said_to_be_that(results: Path, tmp_path: Path) -> None:
+    jobs = [Job(Path(f"{name}.svs"), name) for name in "ab"]
+    folder = folder_of(results, tmp_path, "a")
+    write_failures(tmp_path, jobs, {job.id: Outcome(job.id, "failed", error="cut off", exit_code=3) for job in jobs})
+    first, second, older = rows_of(tmp_path)
+    for row, name in ((first, "a.svs"), (second, "b.svs")):
+        assert (f">{name}<" in row, ">failed</span>" in row, "cut off" in row.lower(), "href" in row) == (True, True, True, False)
+    assert (">earlier</span>" in older, 'href="a/report.html"' in older) == (True, True)
+    page = (tmp_path / "index.html").read_text("utf-8")
+    assert all(text in page for text in ("<h1>2 slides</h1>", ">review: 0<", ">failed: 2<", ">earlier: 1<"))
+    assert 'class="scatter"' not in page
+    document = json.loads((folder / "scores.json").read_text())
+    (folder / "scores.json").write_text(json.dumps(document, indent=1))  # as a later call writes it
+    first, second = rows_of(tmp_path)
+    assert (">review</span>" in first, ">b.svs<" in second, "earlier" in first) == (True, True, False)
+
+
+def test_a_refused_slide_stands_there_once(results: Path, tmp_path: Path) -> None:
     folder_of(results, tmp_path, "a")
-    failures = [{"slide_id": name, "file": f"{name}.svs", "error": "cut off"} for name in ("a", "b")]
-    (tmp_path / "failures.json").write_text(json.dumps({"failures": failures}))
-    assert len(rows_of(tmp_path)) == 2
+    write_failures(tmp_path, [Job(Path("a.svs"), "a")], {"a": Outcome("a", "refused", error="no tissue", exit_code=3)})
+    assert len(rows_of(tmp_path)) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -14,27 +15,43 @@ from biopsy_analyzer.report.html.render import render
 from biopsy_analyzer.report.html.words import PATTERNS, STATUS
 from biopsy_analyzer.report.saved import read_document
 
-ORDER = ("review", "ok", "refused", "failed")
+ORDER = ("review", "ok", "refused", "failed", "earlier")
+_EARLIER = "What an earlier call wrote; in the last batch this slide failed."
 
 
 def index_page(out: Path) -> bytes:
     """index.html over `out`/*/scores.json and what `out`/failures.json names besides; links lead to each slide's report.
 
-    A result that can't be read stands there as failed, with the reason. No results: a page that says so.
+    A result that can't be read stands there as failed, with the reason. A slide that failed in the last batch and whose folder holds
+    what an earlier call wrote has two lines: as failed, and that result as "earlier". No results: a page that says so.
     """
     cases = _cases(out)
-    folders = sorted(path.parent for path in out.glob("*/scores.json"))
-    rows = [_row(folder, cases.get(folder.name, "")) for folder in folders]
-    seen = {row["id"] for row in rows}
-    rows += [_failed(failure) for failure in _failures(out) if failure.get("slide_id") not in seen]
+    found = {path.parent.name: _row(path.parent, cases.get(path.parent.name, "")) for path in sorted(out.glob("*/scores.json"))}
+    failures = [failure for failure in _failures(out) if _is_last(failure, out, found)]
+    for failure in failures:
+        if failure["slide_id"] in found:
+            found[failure["slide_id"]] |= {"status": "earlier", "note": _EARLIER}
+    rows = [*found.values(), *map(_failed, failures)]
     times = Counter(row["name"] for row in rows)
     for row in rows:
         if times[row["name"]] > 1:  # slides of one name in several folders
             row["name"] += f" ({row['id']})"
     rows.sort(key=lambda row: (ORDER.index(row["status"]), row["id"]))
-    counts = {status: sum(row["status"] == status for row in rows) for status in ("ok", "review", "refused", "failed")}
-    points = [row for row in rows if row["necrosis"] is not None and row["inflammation"] is not None]
-    return render("index.html.j2", rows=rows, counts=counts, points=points, with_cases=any(row["case"] for row in rows), words=STATUS)
+    counts = {status: sum(row["status"] == status for row in rows) for status in ("ok", "review", "refused", "failed", "earlier")}
+    if not counts["earlier"]:
+        del counts["earlier"]
+    points = [row for row in rows if row["status"] in ("ok", "review") and None not in (row["necrosis"], row["inflammation"])]
+    with_cases = any(row["case"] for row in rows)
+    slides = len(rows) - counts.get("earlier", 0)
+    return render("index.html.j2", rows=rows, slides=slides, counts=counts, points=points, with_cases=with_cases, words=STATUS)
+
+
+def _is_last(failure: dict[str, Any], out: Path, found: dict[str, Any]) -> bool:
+    """Whether no result was written for the slide since it failed; one that was refused has its line by its result."""
+    if failure["slide_id"] not in found:
+        return True
+    earlier, path = failure.get("earlier_scores_sha256"), out / failure["slide_id"] / "scores.json"
+    return bool(earlier) and path.is_file() and earlier == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _row(folder: Path, case: str) -> dict[str, Any]:
@@ -77,7 +94,7 @@ def _link(folder: Path, name: str, *parents: str) -> str:
 def _failures(out: Path) -> list[dict[str, Any]]:
     try:
         found = json.loads((out / "failures.json").read_bytes())["failures"]
-        return [failure for failure in found if {"slide_id", "file", "error"} <= set(failure)]
+        return [failure for failure in found if {"slide_id", "file", "error"} <= set(failure) and isinstance(failure["slide_id"], str)]
     except (OSError, ValueError, KeyError, TypeError):
         return []
 
