@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from biopsy_analyzer.errors import OutputError
-from biopsy_analyzer.report.atomic import check_writable, copy_whole, prepare_folder, replacing_folder, write_bytes
+from biopsy_analyzer.report.atomic import check_writable, copy_whole, prepare_folder, replacing_folder, sweep, write_bytes
 
 
 def test_written_and_replaced(tmp_path: Path) -> None:
@@ -73,6 +73,27 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
             (folder / content / "0").write_text(content)
     assert os.listdir(tmp_path) == ["labels"]
     assert [path.name for path in (tmp_path / "labels").rglob("*")] == ["new", "0"]
+
+
+@pytest.mark.fault(18)
+def test_of_a_link_only_the_link_goes(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "theirs").write_text("theirs")
+    for name in ("labels", ".writing-1-labels.tmp"):
+        (tmp_path / name).symlink_to("elsewhere")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for name in ("labels", "dangling"):
+        with replacing_folder(tmp_path / name) as folder:
+            (folder / "0").write_text("new")
+    sweep(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == ["dangling", "elsewhere", "labels"]
+    assert os.listdir(tmp_path / "elsewhere") == ["theirs"]
+    assert [(tmp_path / name / "0").read_text() for name in ("labels", "dangling")] == ["new", "new"]
+
+
+def test_an_error_without_a_number_is_told_by_its_words(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"labels: the disk went away\. Free space"), replacing_folder(tmp_path / "labels"):
+        raise OSError("the disk went away")
 
 
 def test_a_folder_that_cannot_be_filled_leaves_the_old_one(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def append(path: Path, line: bytes) -> None:
                 file.truncate(before)
                 raise
     except OSError as error:
-        raise OutputError(f"can't write {path}: {error.strerror}. Free space, then run the same command to resume") from error
+        raise OutputError(f"can't write {path}: {error.strerror or error}. Free space, then run the same command to resume") from error
 
 
 class Work:

@@ -139,4 +139,4 @@ def _disk_errors(out: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _NO_SPACE:
             raise
-        raise OutputError(f"can't write for {out}: {error.strerror}. Free space, then run the same command to resume") from error
+        raise OutputError(f"can't write for {out}: {error.strerror or error}. Free space, then run the same command to resume") from error

@@ -44,6 +44,7 @@ def write_chunks(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """An empty folder to fill; after the block it stands at `path` in place of what was there. A block that fails leaves `path` as it was.
 
+    A link at `path` goes; where it led stays as it is.
     OutputError if the disk is full or the place can't be written.
     """
     temporary = _temporary(path)
@@ -52,8 +53,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         yield temporary
         with ThreadPoolExecutor(_FLUSHED_AT_ONCE) as pool:
             list(pool.map(_flush, [file for file in temporary.rglob("*") if file.is_file()]))
-        if path.is_dir():
-            shutil.rmtree(path)
+        if path.is_symlink() or path.is_dir():
+            _remove(path)
         os.replace(temporary, path)
     except OSError as error:
         raise _unwritten(path, error) from error
@@ -78,7 +79,15 @@ def copy_whole(source: Path, target: Path) -> None:
             with source.open("rb") as content:
                 write_chunks(target, iter(lambda: content.read(1 << 20), b""))
     except OSError as error:
-        raise OutputError(f"can't copy {source} to {target}: {error.strerror}") from error
+        raise OutputError(f"can't copy {source} to {target}: {error.strerror or error}") from error
+
+
+def _remove(path: Path) -> None:
+    """Of a link only the link goes."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _temporary(path: Path) -> Path:
@@ -94,7 +103,7 @@ def _flush(path: Path) -> None:
 
 
 def _unwritten(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"can't write {path}: {error.strerror}. Free space, then run the same command to resume")
+    return OutputError(f"can't write {path}: {error.strerror or error}. Free space, then run the same command to resume")
 
 
 def check_writable(folder: Path) -> None:
@@ -104,7 +113,7 @@ def check_writable(folder: Path) -> None:
         with TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise OutputError(f"can't write into {folder}: {error.strerror}. Choose another folder with -o") from error
+        raise OutputError(f"can't write into {folder}: {error.strerror or error}. Choose another folder with -o") from error
 
 
 MADE_OF_RESULTS = ("fhir.json", "annotations.dcm")
@@ -123,7 +132,7 @@ def prepare_folder(folder: Path, last_file: str, made_of_it: Sequence[str] = ())
         for name in (last_file, *made_of_it):
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"can't use the folder {folder}: {error.strerror}. Choose another with -o") from error
+        raise OutputError(f"can't use the folder {folder}: {error.strerror or error}. Choose another with -o") from error
     sweep(folder)
 
 
@@ -131,9 +140,6 @@ def sweep(folder: Path) -> None:
     """Take away what a killed run left half written in `folder`; OutputError if that is refused."""
     try:
         for left in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
-            if left.is_dir():
-                shutil.rmtree(left)
-            else:
-                left.unlink(missing_ok=True)
+            _remove(left)
     except OSError as error:
-        raise OutputError(f"can't use the folder {folder}: {error.strerror}. Choose another with -o") from error
+        raise OutputError(f"can't use the folder {folder}: {error.strerror or error}. Choose another with -o") from error
