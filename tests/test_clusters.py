@@ -77,6 +77,13 @@ def test_kind_by_share(fibres_of, nuclei_of, macrophages, kind):
     assert find_clusters(cells, fibres, border_of(fibres, labels), SETTINGS)[0]["kind"].tolist() == [kind]
 
 
+@pytest.mark.parametrize(("macrophages", "reason"), [(1, "1 macrophage, 9 lymphocytes"), (9, "9 macrophages, 1 lymphocyte")])
+def test_the_reason_counts_in_words_that_agree(fibres_of, nuclei_of, macrophages, reason):
+    fibres, labels = one_fibre("normal", fibres_of)
+    cells = row_of(nuclei_of, ["macrophage"] * macrophages + ["lymphocyte"] * (10 - macrophages), 150.0, 10.0)
+    assert find_clusters(cells, fibres, border_of(fibres, labels), SETTINGS)[0]["reason"].tolist() == [reason]
+
+
 def test_area_of_a_square_far_from_the_origin(fibres_of, nuclei_of):
     fibres, labels = one_fibre("normal", fibres_of)
     y, x = np.repeat([0.0, 10, 20, 30], 4) + 90_000, np.tile([0.0, 10, 20, 30], 4) + 70_000
