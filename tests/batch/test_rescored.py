@@ -215,3 +215,7 @@ def test_the_command_tells_a_line_for_each_and_goes_on_after_a_damaged_one(batch
     assert [(failure["slide_id"], failure["exit_code"]) for failure in failures] == [("a", 3)]
     plain = json.loads(subprocess.run([*command, "--json"], capture_output=True, text=True, check=False).stdout)
     assert (plain["scored"], plain["failed"], [one["slide_id"] for one in plain["results"]]) == (1, 1, ["b"])
+    assert plain["results"][0]["settings"] == [{"where": "settings.score.necrosis_half", "before": 0.05, "after": 0.1}]
+    (tmp_path / "in" / "b" / "scores.json").write_text("{")
+    none = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (none.returncode, none.stdout) == (4, "0 scored, 2 failed. Research use only, not for diagnosis.\n")
