@@ -103,7 +103,7 @@ def _judge(code: str, basis: Basis, space: Space, clusters: pd.DataFrame, held: 
     if code == "necrosis-predominant":
         return _predominant(basis, settings.score.balance_margin)
     if code == ARRANGED:
-        return _arranged(space, settings.space.min_ratio)
+        return _arranged(space)
     if code in NEED_PERIMYSIUM and not space.fascicles:
         return not_judged(NO_PERIMYSIUM)
     drawn = _quantity(code, basis, seen, settings.score.cells_design)
@@ -229,12 +229,12 @@ def _predominant(basis: Basis, margin: float) -> Judged:
     return Judged(value, interval, margin, "present" if label == "necrosis-predominant" else "absent", f"pattern: {label}")
 
 
-def _arranged(space: Space, least_ratio: float) -> Judged:
-    """Read from the arrangement."""
+def _arranged(space: Space) -> Judged:
+    """Read from the arrangement, which rests on a ratio and on what chance gives: there is no one threshold."""
     ratio, reason = space.grouping.ratio, "; ".join(space.reasons)
     if ratio is None:
         return not_judged(reason)
     if space.arrangement == "not_assessable":
-        return Judged(ratio, None, least_ratio, "not_assessable", reason)
+        return Judged(ratio, None, None, "not_assessable", reason)
     state: State = "present" if space.arrangement == "scattered" else "absent"
-    return Judged(ratio, None, least_ratio, state, f"{space.arrangement}: {reason}")
+    return Judged(ratio, None, None, state, f"{space.arrangement}: {reason}")
