@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -49,3 +50,17 @@ def fibres_of() -> Maker:
 @pytest.fixture(scope="session")
 def nuclei_of() -> Maker:
     return make_nuclei
+
+
+@pytest.fixture(scope="session")
+def analysed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The painted slide and its result folder; not to be changed."""
+    from painted_result import analyse_painted
+
+    return analyse_painted(tmp_path_factory.mktemp("analysed"))
+
+
+@pytest.fixture
+def folder(analysed: tuple[Path, Path], tmp_path: Path) -> Path:
+    """A copy of the result folder, to correct."""
+    return Path(shutil.copytree(analysed[1], tmp_path / "section"))

@@ -1,16 +1,14 @@
-"""An annotated image of a few squares; a section with truth; an analysed section whose corrections teach."""
+"""An annotated image of a few squares, and a section with truth."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from annotation_files import feature, square, write
-from painted_result import analyse_painted
 from truth_files import BLUE, PINK, UM_PER_PX, discs, write_image
 
 
@@ -27,18 +25,6 @@ def annotated(tmp_path: Path) -> Path:
         feature("Nucleus: macrophage", {"type": "Point", "coordinates": [29, 19]}),
     ]
     return write(tmp_path / "a.geojson", features)
-
-
-@pytest.fixture(scope="session")
-def analysed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The painted slide and its result; not to be changed."""
-    return analyse_painted(tmp_path_factory.mktemp("analysed"))
-
-
-@pytest.fixture
-def folder(analysed: tuple[Path, Path], tmp_path: Path) -> Path:
-    """A copy of the result, to correct."""
-    return Path(shutil.copytree(analysed[1], tmp_path / "section"))
 
 
 @pytest.fixture
