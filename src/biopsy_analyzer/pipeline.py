@@ -39,6 +39,7 @@ class _Section:
     flags, hidden  doubts about its quality, and what hides cells: masks on the tissue's grid
     picture        of the whole section, and in `stains` its two stains
     with_nuclei    whether there is tissue, and its pixels are fine enough
+    area_mm2       of the tissue that nothing hides
     """
 
     whole: Tissue
@@ -48,14 +49,11 @@ class _Section:
     picture: Picture
     stains: np.ndarray
     with_nuclei: bool
+    area_mm2: float
 
     @property
     def blank(self) -> bool:
         return not self.tissue.mask.any()
-
-    @property
-    def area_mm2(self) -> float:
-        return without(self.tissue, self.hidden.values())
 
     def under(self, table: pd.DataFrame) -> dict[str, np.ndarray]:
         """Which rows' centres lie under what hides them, bool (n,) each."""
@@ -127,8 +125,8 @@ def _look(slide: Slide, region: np.ndarray | None, settings: Settings) -> _Secti
     grid = picture_grid(slide.grid(), tissue)
     picture = Picture(slide.read(grid), grid)
     stains = section_stains(picture.rgb, grid, tissue)
-    fine = slide.um_per_px <= settings.segment.max_nucleus_um_per_px
-    return _Section(whole, tissue, flags, hidden, picture, stains, with_nuclei=fine and bool(tissue.mask.any()))
+    with_nuclei = slide.um_per_px <= settings.segment.max_nucleus_um_per_px and bool(tissue.mask.any())
+    return _Section(whole, tissue, flags, hidden, picture, stains, with_nuclei, without(tissue, hidden.values()))
 
 
 def _told(section: _Section, fibres: Objects, nuclei: Objects, models: Models, settings: Settings) -> _Cells:
