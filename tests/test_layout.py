@@ -35,7 +35,7 @@ TESTED_BY = {
     "batch/test_batch_command.py": "cli/batch terminal",
     "batch/test_cluster.py": "batch/worker",
     "batch/test_contained.py": "batch/local",
-    "batch/test_inputs.py": "batch/folders batch/job batch/listing batch/manifest csv_rows slide/identity",
+    "batch/test_inputs.py": "batch/folders batch/job batch/manifest csv_rows slide/identity",
     "corrections/test_section.py": "corrections/book corrections/edits corrections/follow corrections/measuring",
     "feed/test_fhir.py": "cli/feed feed/codes",
     "report/html/test_figures.py": "report/html/closeups report/html/maps report/html/material report/html/section report/html/svg",

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,7 @@ import pytest
 from batch_stub import Stub
 from biopsy_analyzer import interrupts
 from biopsy_analyzer.batch.job import Job, Options, Outcome
-from biopsy_analyzer.batch.run import Execute, Tally, run_batch
+from biopsy_analyzer.batch.run import Execute, Tally, files_of, run_batch
 from biopsy_analyzer.settings import ScoreSettings, Settings
 
 Folder = dict[str, bytes]
@@ -130,19 +131,35 @@ def test_another_slide_of_the_same_id_is_not_taken_for_the_finished_one(jobs: li
     assert given == [("slide a", None), ("slide a", "slide a")]
 
 
-@pytest.mark.parametrize("damage", ["missing", "cut", "changed", "other file missing"])
-def test_a_result_that_is_not_whole_is_made_again(damage: str, jobs: list[Job], stub: Stub, tmp_path: Path) -> None:
-    run(jobs, tmp_path / "out", stub)
-    before, scores = tables(tmp_path / "out"), tmp_path / "out" / "b" / "scores.json"
+class WithTable(Stub):
+    """Leaves a second file in each result."""
+
+    def analyse(self, job: Job, out: Path) -> Outcome:
+        outcome = super().analyse(job, out)
+        (out / job.id / "fibres.csv").write_text("fibre_id\n")
+        return replace(outcome, files=files_of(out / job.id))
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "changed", "other file missing", "other file cut"])
+def test_a_result_that_is_not_whole_is_made_again(damage: str, jobs: list[Job], tmp_path: Path) -> None:
+    stub, out = WithTable(), tmp_path / "out"
+    run(jobs, out, stub)
+    before, scores, table = tables(out), out / "b" / "scores.json", out / "b" / "fibres.csv"
+    whole = scores.read_bytes()
     if damage == "missing":
         scores.unlink()
     elif damage == "cut":
-        scores.write_bytes(scores.read_bytes()[:-9])
+        scores.write_bytes(whole[:-9])
+    elif damage == "changed":
+        scores.write_bytes(whole.replace(b"40.25", b"41.25"))
+    elif damage == "other file missing":
+        table.unlink()
     else:
-        scores.write_bytes(scores.read_bytes().replace(b"40.25", b"41.25"))
-    run(jobs, tmp_path / "out", stub)
+        table.write_text("")
+    run(jobs, out, stub)
     assert stub.done == ["a", "b", "c", "d", "b"]
-    assert tables(tmp_path / "out") == before
+    assert tables(out) == before
+    assert (scores.read_bytes(), table.read_text()) == (whole, "fibre_id\n")
 
 
 @pytest.mark.fault(22)

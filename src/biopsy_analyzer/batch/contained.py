@@ -16,7 +16,7 @@ from typing import BinaryIO
 import psutil
 
 from biopsy_analyzer.batch.job import Job, Options, Outcome, outcome_of, to_line
-from biopsy_analyzer.errors import OutputError
+from biopsy_analyzer.report.atomic import unwritten
 from biopsy_analyzer.terminal import LOG
 
 TRIES = 2
@@ -103,7 +103,7 @@ class Contained:
         try:
             return path.open("ab")
         except OSError as error:
-            raise OutputError(f"can't write {path}: {error.strerror}. Free space, then run the same command to resume") from error
+            raise unwritten(path, error) from error
 
 
 class _Watch(Thread):

@@ -11,7 +11,7 @@ from typing import Any
 
 from biopsy_analyzer.batch.job import Job, Options, Outcome, is_of, to_outcome
 from biopsy_analyzer.batch.lock import PLACE
-from biopsy_analyzer.errors import OutputError
+from biopsy_analyzer.report.atomic import unwritten
 from biopsy_analyzer.report.scores_json import SCHEMA_VERSION
 from biopsy_analyzer.versions import software_versions
 
@@ -77,7 +77,7 @@ def append(path: Path, line: bytes) -> None:
                 file.truncate(before)
                 raise
     except OSError as error:
-        raise OutputError(f"can't write {path}: {error.strerror or error}. Free space, then run the same command to resume") from error
+        raise unwritten(path, error) from error
 
 
 class Work:

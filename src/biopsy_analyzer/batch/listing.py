@@ -101,7 +101,19 @@ def _name(path: Path) -> str:
 def read_scores(folder: Path) -> tuple[dict[str, Any], str]:
     """The content of `folder`/scores.json and its SHA-256; OSError or ValueError where it can't be read."""
     content = (folder / "scores.json").read_bytes()
-    return json.loads(content), hashlib.sha256(content).hexdigest()
+    try:
+        return json.loads(content), hashlib.sha256(content).hexdigest()
+    except RecursionError as error:
+        raise ValueError("nested deeper than any result") from error
+
+
+def slide_of(folder: Path) -> dict[str, Any]:
+    """What `folder`/scores.json says of its slide; empty where no such file can be read. A pipe of that name is not waited on."""
+    try:
+        slide = read_scores(folder)[0]["slide"] if (folder / "scores.json").is_file() else {}
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+    return slide if isinstance(slide, dict) else {}
 
 
 def feed_line(document: dict[str, Any]) -> bytes:

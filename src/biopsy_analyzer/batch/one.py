@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from biopsy_analyzer.batch.job import Stamp, stamp_of
+from biopsy_analyzer.batch.listing import slide_of
 from biopsy_analyzer.batch.lock import lock
-from biopsy_analyzer.errors import OutputError, SlideError
-from biopsy_analyzer.report.atomic import check_writable
+from biopsy_analyzer.errors import SlideError
+from biopsy_analyzer.report.atomic import check_writable, unwritten
 from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.slide import Slide, open_slide
 
@@ -114,21 +114,9 @@ def _check_folder(slide: Slide, folder: Path, earlier_sha256: str | None) -> Non
         raise SlideError(f"{name}: {folder} holds a reader's corrections. Move it away, or choose another folder with -o")
     if folder.is_dir() and any(folder.samefile(part.parent) for part in slide.files):
         raise SlideError(f"{name}: its result folder {folder} is the one that the slide lies in. Choose another folder with -o")
-    there = _slide_of(folder)
-    if there and there["sha256"] not in (slide.sha256, earlier_sha256):
+    there = slide_of(folder)
+    if {"sha256", "file_name"} <= there.keys() and there["sha256"] not in (slide.sha256, earlier_sha256):
         raise SlideError(f"{name}: {folder} holds the result of another slide, {there['file_name']}. {_APART}")
-
-
-def _slide_of(folder: Path) -> dict[str, Any] | None:
-    """What the finished result in `folder` says of its slide; None where there is none, or none that can be read."""
-    path = folder / "scores.json"
-    if not path.is_file():  # a pipe would be waited on
-        return None
-    try:
-        slide = json.loads(path.read_bytes())["slide"]
-        return slide if {"sha256", "file_name"} <= set(slide) else None
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return None
 
 
 @contextmanager
@@ -139,4 +127,4 @@ def _disk_errors(out: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _NO_SPACE:
             raise
-        raise OutputError(f"can't write for {out}: {error.strerror or error}. Free space, then run the same command to resume") from error
+        raise unwritten(out, error) from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from biopsy_analyzer.batch.job import Job, Outcome
-from biopsy_analyzer.batch.listing import row_of, write_failures, write_feed, write_summary
+from biopsy_analyzer.batch.listing import row_of, slide_of, write_failures, write_feed, write_summary
 from biopsy_analyzer.batch.lock import PLACE, lock
 from biopsy_analyzer.errors import BiopsyAnalyzerError, OutputError, ResultError, UsageError
 from biopsy_analyzer.escaping import for_cell
@@ -156,18 +156,10 @@ def _in(folder: Path) -> Iterator[Listed]:
 
 
 def _listed(folder: Path | None, name: str, row: dict[str, str], codes: dict[str, int]) -> Listed:
-    file = row.get("file") or (name if folder is None else _file_name(folder))
+    file = row.get("file") or (name if folder is None else str(slide_of(folder).get("file_name", name)))
     finished = None if row.get("status") == "failed" else folder  # what lies there then is of an earlier call
     error = row.get("error", "")
     return Listed(finished, Job(Path(file), name, row.get("case_id", "")), error, codes.get(name, 3 if error else 0))
-
-
-def _file_name(folder: Path) -> str:
-    path = folder / "scores.json"
-    try:
-        return str(json.loads(path.read_bytes())["slide"]["file_name"]) if path.is_file() else folder.name  # a pipe would be waited on
-    except (OSError, ValueError, KeyError, TypeError):  # told when the result is read
-        return folder.name
 
 
 def _summary(folder: Path) -> tuple[dict[str, dict[str, str]], dict[str, int]]:

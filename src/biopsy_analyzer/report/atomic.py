@@ -34,7 +34,7 @@ def write_chunks(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise _unwritten(path, error) from error
+        raise unwritten(path, error) from error
     finally:  # also when interrupted
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -57,7 +57,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             _remove(path)
         os.replace(temporary, path)
     except OSError as error:
-        raise _unwritten(path, error) from error
+        raise unwritten(path, error) from error
     finally:  # also when interrupted
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -102,7 +102,8 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _unwritten(path: Path, error: OSError) -> OutputError:
+def unwritten(path: Path, error: OSError) -> OutputError:
+    """The error of a file, or of an output folder, that could not be written and may be at another try."""
     return OutputError(f"can't write {path}: {error.strerror or error}. Free space, then run the same command to resume")
 
 
