@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from biopsy_analyzer.classify.state_model import StateModel
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.models import Models
 from biopsy_analyzer.segment.model_folder import CHANNELS
+from biopsy_analyzer.settings import SegmentSettings, Settings
 from biopsy_analyzer.training.draw import draw_section
 from biopsy_analyzer.training.evaluate import evaluate_drawn, evaluate_folder
 from biopsy_analyzer.training.evaluation_table import print_evaluation
@@ -138,6 +141,53 @@ def test_the_whole_method_is_judged(with_truth: Path, fake_models: Models, tmp_p
     (heads,) = (line.split() for line in lines if line.startswith("truth") and "necrotic" in line)
     assert heads[:6] == ["truth", "\\", "found", "normal", "necrotic", "pale-fr."]
     assert any(line.startswith("pale-fragmented ") for line in lines)
+
+
+def test_the_method_is_judged_with_the_settings_given(with_truth: Path, fake_models: Models) -> None:
+    settings = Settings(segment=SegmentSettings(min_fibre_um2=6000))  # the fibres have 5,000
+    evaluation = evaluate_folder(with_truth, fake_models, settings=settings)
+    assert evaluation["fibres"]["counts"] == {"truth": 9, "found": 0, "hits": 0, "missed": 9, "false": 0}
+    assert evaluation["settings"]["segment"]["min_fibre_um2"] == 6000
+
+
+def evaluated(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", "-m", "biopsy_analyzer", "evaluate", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_the_command_takes_a_file_of_settings_and_writes_down_all(with_truth: Path, tmp_path: Path) -> None:
+    """Of three fibres 130 um2 lie in the image: more than the default `min_fibre_um2`, less than that given, by which they are left out."""
+    write_image(with_truth / "section.png", cv2.imread(str(with_truth / "section.png"))[:, :580, ::-1])
+    for part in ("fibres", "nuclei"):
+        path = with_truth / f"section_{part}.png"
+        write_image(path, cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[:, :580])
+    (tmp_path / "lab.toml").write_text("[segment]\nmin_fibre_um2 = 400.0\n")
+    labels = (with_truth, "--labels", with_truth, "--json")
+    usual = evaluated(*labels, folder=tmp_path)
+    changed = evaluated(*labels, "--settings", "lab.toml", "-o", "out", folder=tmp_path)
+    assert (usual.returncode, usual.stderr, changed.returncode, changed.stderr) == (0, "", 0, "")
+    assert json.loads(usual.stdout)["settings"] == json.loads(json.dumps(Settings().model_dump()))
+    assert [json.loads(done.stdout)["fibres"]["counts"]["truth"] for done in (usual, changed)] == [9, 6]
+    written = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert written == json.loads(changed.stdout)
+    assert written["settings"] == json.loads(json.dumps(Settings(segment=SegmentSettings(min_fibre_um2=400)).model_dump()))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--drawn", "usual", "--settings", "lab.toml"], "lab.toml: unknown setting 'segment.min_fiber_um2'. The nearest is"),
+        (["--drawn", "usual", "--settings", "none.toml"], "none.toml: no such settings file"),
+        (["--drawn", "usual", "--mpp", "0.5"], "wanted either a FOLDER with truth"),
+        (["--drawn", "usual", "--images", "."], "wanted either a FOLDER with truth"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line_before_anything_is_computed(arguments: list[str], message: str, tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").write_text("[segment]\nmin_fiber_um2 = 400.0\n")
+    done = evaluated(*arguments, "-o", "out", "--models", "nowhere", folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith(f"ERROR evaluate: {message}")
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_image_without_tissue_is_judged_as_nothing_found(with_truth: Path, fake_models: Models) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from biopsy_analyzer.cli.options import Device, DeviceOption, Json, ModelsOption, Mpp, log_folder, need
+from biopsy_analyzer.cli.options import Device, DeviceOption, Json, ModelsOption, Mpp, SettingsOption, chosen_settings, log_folder, need
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.escaping import for_terminal
 from biopsy_analyzer.terminal import errors_in_one_line, progress_bar, write_out
@@ -91,24 +91,31 @@ def evaluate(
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="OUT", help="For evaluation.json and a picture per image.")] = None,
     device: DeviceOption = Device.auto,
     models: ModelsOption = None,
+    settings: SettingsOption = None,
     as_json: Json = False,
 ) -> None:
     """Judge the whole method on images with known truth."""
     with errors_in_one_line("evaluate", out or log_folder()):
-        if (folder is None) == (drawn is None) or (labels and drawn):
-            raise UsageError("wanted either a FOLDER with truth, perhaps with --labels, or --drawn clean, usual or hard")
+        if (folder is None) == (drawn is None) or (drawn and (labels or images or mpp)):
+            raise UsageError("wanted either a FOLDER with truth, as --labels, --images and --mpp want it, or --drawn clean, usual or hard")
+        chosen = chosen_settings(settings)
         if out is not None:
             need("train", "matplotlib")
         from biopsy_analyzer.models import load_models
+        from biopsy_analyzer.report.atomic import check_writable
         from biopsy_analyzer.training.evaluate import evaluate_drawn, evaluate_folder
         from biopsy_analyzer.training.evaluation_table import print_evaluation
 
+        if out is not None:
+            check_writable(out)
         with progress_bar(hidden=as_json) as progress:
             if drawn is not None:
-                found = evaluate_drawn(drawn.value, load_models(models, device), out, count=count, progress=progress)
+                found = evaluate_drawn(drawn.value, load_models(models, device), out, count=count, settings=chosen, progress=progress)
             elif folder is not None:
                 loaded = None if labels else load_models(models, device)
-                found = evaluate_folder(folder, loaded, out, um_per_px=mpp, images=images, labels=labels, progress=progress)
+                found = evaluate_folder(
+                    folder, loaded, out, um_per_px=mpp, images=images, labels=labels, settings=chosen, progress=progress
+                )
         if as_json:
             write_out(json.dumps(found, indent=2, allow_nan=False))
         else:
