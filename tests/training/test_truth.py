@@ -38,3 +38,27 @@ def test_what_is_wrong_with_a_folder_is_said(with_truth: Path, tmp_path: Path) -
     (with_truth / "section.png").unlink()
     with pytest.raises(UsageError, match="no image of it"):
         read_folder(with_truth)
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ("{", r"section\.json: Invalid JSON"),
+        ("[]", r"section\.json: Input should be an object"),
+        ("\xff", r"section\.json: Invalid JSON"),
+        ('{"um_per_px": "0.5"}', "um_per_px is '0.5': Input should be a valid number"),
+        ('{"um_per_px": true}', "um_per_px is True: Input should be a valid number"),
+        ('{"um_per_px": -1}', "-1 um/px"),
+        ('{"fibre_states": ["normal"]}', r"fibre_states is \['normal'\]: Input should be an object"),
+        ('{"fibre_states": {"1": null}}', r"fibre_states\.1 is None: Input should be a valid string"),
+        ('{"um_per_px": 0.5, "fibre_states": {"\u00b2": "normal"}}', "fibre_states has '\u00b2': 'normal'; wanted a label"),
+        ('{"held_out": "yes"}', "held_out is 'yes': Input should be a valid boolean"),
+        ('{"drawn": "no"}', "drawn is 'no': Input should be a valid boolean"),
+    ],
+)
+def test_facts_of_the_wrong_kind_are_told_with_their_file(facts: str, message: str, with_truth: Path) -> None:
+    (with_truth / "section.json").write_bytes(facts.encode("latin-1" if facts == "\xff" else "utf-8"))
+    with pytest.raises(UsageError, match=message) as told:
+        read_folder(with_truth)
+    assert "section" in str(told.value)
+    assert "\n" not in str(told.value)

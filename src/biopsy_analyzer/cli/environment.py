@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from biopsy_analyzer.cli.options import Device, DeviceOption, Json, ModelsOption, SettingsOption, log_folder
+from biopsy_analyzer.cli.options import Device, DeviceOption, Json, ModelsOption, SettingsOption, chosen_settings, log_folder
 from biopsy_analyzer.errors import EnvironmentFault
 from biopsy_analyzer.escaping import for_terminal
 from biopsy_analyzer.terminal import errors_in_one_line, write_out
@@ -16,10 +16,9 @@ from biopsy_analyzer.terminal import errors_in_one_line, write_out
 def settings(file: SettingsOption = None, as_json: Json = False) -> None:
     """Print every setting in force, with unit and source: a file that --settings reads."""
     with errors_in_one_line("settings", log_folder()):
-        from biopsy_analyzer.settings import Settings
-        from biopsy_analyzer.settings_file import load_settings, settings_toml
+        from biopsy_analyzer.settings_file import settings_toml
 
-        chosen = load_settings(file) if file else Settings()
+        chosen = chosen_settings(file)
         write_out(json.dumps(chosen.model_dump(mode="json"), indent=2, allow_nan=False) if as_json else settings_toml(chosen))
 
 

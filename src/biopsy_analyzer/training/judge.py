@@ -87,7 +87,7 @@ def judge(truth: Truth, found: Prediction, settings: Settings, error: str | None
         if types is not None and found.nucleus_type is not None:
             nuclei = named(nuclei, types, found.nucleus_type)
     if truth.marks is not None and nucleus_pixels is not None and found.nucleus_type is not None:
-        marks = _judge_marks(truth, nucleus_pixels, found.nucleus_type)
+        marks = _judge_marks(truth.marks, truth.grid, nucleus_pixels, found.nucleus_type)
     return Judged(truth, fibres, nuclei, marks, fibre_pixels, nucleus_pixels, error)
 
 
@@ -129,16 +129,15 @@ def _centres(labels: np.ndarray, grid: PixelGrid) -> pd.DataFrame:
     return pd.DataFrame(grid.to_um(yx), columns=["y_um", "x_um"], index=present)
 
 
-def _judge_marks(truth: Truth, nucleus_pixels: np.ndarray, pred_type: list[str]) -> pd.DataFrame:
+def _judge_marks(marks: pd.DataFrame, grid: PixelGrid, nucleus_pixels: np.ndarray, pred_type: list[str]) -> pd.DataFrame:
     """Units of the marked nuclei: truth_id the mark's number, pred_id the nearest predicted nucleus in reach. No false finds."""
-    marks = truth.marks.reset_index(drop=True) if truth.marks is not None else pd.DataFrame()
-    reach = int(np.ceil(MARK_REACH_UM / truth.grid.um_per_px))
-    near = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1).T
-    distance = np.hypot(*near.T)
-    near = near[np.argsort(distance, kind="stable")][: int((distance * truth.grid.um_per_px <= MARK_REACH_UM).sum())]
-    centres = np.floor(truth.grid.to_px(marks[["y_um", "x_um"]].to_numpy())).astype(int)
-    padded = np.pad(nucleus_pixels, reach)
-    around = padded[tuple(np.moveaxis(centres[:, None] + near + reach, -1, 0))]
+    reach = int(np.ceil(MARK_REACH_UM / grid.um_per_px))
+    steps = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1).T
+    far_um = np.hypot(*steps.T) * grid.um_per_px
+    nearest_first = np.argsort(far_um, kind="stable")
+    steps = steps[nearest_first][far_um[nearest_first] <= MARK_REACH_UM]
+    centres = np.floor(grid.to_px(marks[["y_um", "x_um"]].to_numpy())).astype(int)
+    around = np.pad(nucleus_pixels, reach)[tuple(np.moveaxis(centres[:, None] + steps + reach, -1, 0))]
     pred_id = around[np.arange(len(marks)), (around > 0).argmax(axis=1)]
     units = pd.DataFrame({name: np.zeros(len(marks)) for name in UNITS}).astype(UNITS)
     units = units.assign(truth_id=np.arange(1, len(marks) + 1), pred_id=pred_id, iou=(pred_id > 0).astype(float))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
 import tifffile
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from biopsy_analyzer.errors import MissingPixelSize, UsageError
 from biopsy_analyzer.grid import PixelGrid
@@ -23,6 +22,7 @@ from biopsy_analyzer.training.draw.write import write_png
 
 IMAGES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 LABELS = (".png", ".tif", ".tiff")
+_NUCLEI = (*NUCLEUS_KINDS, *NUCLEUS_TYPES)
 FIRST_SEED: dict[Difficulty, int] = {"clean": 9_000_000, "usual": 9_100_000, "hard": 9_200_000}
 """Sections for judging start at these seeds, and training never draws from 9,000,000 on."""
 
@@ -49,9 +49,9 @@ def read_folder(folder: Path, *, images: Path | None = None, um_per_px: float | 
     """The truths of a folder, by name: `<name>_fibres.png|tif`, `<name>_nuclei.png|tif` (label images) or `<name>.geojson`.
 
     The image `<name>.png|tif|jpg` lies beside them, or for GeoJSON in `images` under the path that its source names.
-    An optional `<name>.json` states `um_per_px`, `fibre_states` and `nucleus_types` ({"label": name}) and `drawn`.
+    An optional `<name>.json` states `um_per_px`, `fibre_states` and `nucleus_types` ({"label": name}), `drawn` and `held_out`.
     The pixel size is `um_per_px`, else that of the JSON or GeoJSON, else the image file's own.
-    UsageError without any truth, without the image, for label images of another size and for unknown names.
+    UsageError without any truth, without the image, for label images of another size, and for unknown names and values of the wrong kind.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: not a folder; wanted images with <name>_fibres.png, <name>_nuclei.png or <name>.geojson beside them")
@@ -109,9 +109,10 @@ def _read_truth(folder: Path, name: str, images: Path | None, um_per_px: float |
     annotation_path = folder / f"{name}.geojson"
     if annotation_path.is_file():
         return annotated_truth(annotation_path, images, um_per_px)
-    facts = _facts(folder / f"{name}.json")
+    facts_path = folder / f"{name}.json"
+    facts = _facts(facts_path)
     image = _image_beside(folder, name)
-    grid = _grid(image, um_per_px or facts.get("um_per_px"))
+    grid = _grid(image, um_per_px or facts.um_per_px)
     parts = {part: read_labels(path) for part in ("fibres", "nuclei") if (path := find_labels(folder, name, part))}
     for part, labels in parts.items():
         if labels.shape != grid.shape:
@@ -121,11 +122,11 @@ def _read_truth(folder: Path, name: str, images: Path | None, um_per_px: float |
         image=image,
         grid=grid,
         fibres=parts.get("fibres"),
-        fibre_state=_names(facts, "fibre_states", parts.get("fibres"), FIBRE_STATES, folder / f"{name}.json"),
+        fibre_state=_names(facts.fibre_states, parts.get("fibres"), FIBRE_STATES, f"{facts_path}: fibre_states"),
         nuclei=parts.get("nuclei"),
-        nucleus_type=_names(facts, "nucleus_types", parts.get("nuclei"), (*NUCLEUS_KINDS, *NUCLEUS_TYPES), folder / f"{name}.json"),
-        drawn=bool(facts.get("drawn", False)),
-        held_out=facts.get("held_out"),
+        nucleus_type=_names(facts.nucleus_types, parts.get("nuclei"), _NUCLEI, f"{facts_path}: nucleus_types"),
+        drawn=facts.drawn,
+        held_out=facts.held_out,
     )
 
 
@@ -177,26 +178,36 @@ def _image_beside(folder: Path, name: str, otherwise: Path | None = None) -> Pat
     )
 
 
-def _facts(path: Path) -> dict[str, Any]:
+class _Facts(BaseModel):
+    """What `<name>.json` may state; other keys are passed over."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+    um_per_px: float | None = None
+    fibre_states: dict[str, str] | None = None
+    nucleus_types: dict[str, str] | None = None
+    drawn: bool = False
+    held_out: bool | None = None
+
+
+def _facts(path: Path) -> _Facts:
     if not path.is_file():
-        return {}
+        return _Facts()
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{path}: not JSON ({error})") from error
-    if not isinstance(facts, dict):
-        raise UsageError(f"{path}: wanted an object with um_per_px, fibre_states, nucleus_types")
-    return facts
+        return _Facts.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        fault = error.errors()[0]
+        found = f"{'.'.join(map(str, fault['loc']))} is {fault['input']!r:.60}: " if fault["loc"] else ""
+        raise UsageError(f"{path}: {found}{fault['msg']}; wanted an object of {', '.join(_Facts.model_fields)}, as far as known") from error
 
 
-def _names(facts: dict[str, Any], key: str, labels: np.ndarray | None, known: tuple[str, ...], path: Path) -> list[str] | None:
+def _names(stated: dict[str, str] | None, labels: np.ndarray | None, known: tuple[str, ...], where: str) -> list[str] | None:
     """Names by label from {"label": name}; labels that it doesn't name are unsure."""
-    if labels is None or key not in facts:
+    if labels is None or stated is None:
         return None
     names = [""] * (int(labels.max(initial=0)) + 1)
-    for label, name in facts[key].items():
-        if name not in known or not str(label).isdigit():
-            raise UsageError(f"{path}: {key} has {label!r}: {name!r}; wanted a label and one of {', '.join(dict.fromkeys(known))}")
+    for label, name in stated.items():
+        if name not in known or not label.isdecimal():
+            raise UsageError(f"{where} has {label!r}: {name!r}; wanted a label and one of {', '.join(dict.fromkeys(known))}")
         if int(label) < len(names):
             names[int(label)] = name
     return names
