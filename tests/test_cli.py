@@ -176,6 +176,7 @@ def test_missing_models_are_an_environment_error(plan: Plan, tmp_path: Path) -> 
         ["unknown"],
         ["evaluate"],
         ["train", "fibres", "-o", "x"],
+        ["train", "fibres", "-o", "x", "--minutes", "0"],
         ["draw", "-o", "x", "--seed", "-1"],
     ],
 )

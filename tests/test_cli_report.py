@@ -61,6 +61,15 @@ def test_a_folder_of_results_gets_an_index(out: Path) -> None:
     assert run(out, "--slide", out.parent / "painted.png").returncode == 2
 
 
+def test_a_folder_without_a_result_keeps_no_other_from_its_page(out: Path, tmp_path: Path) -> None:
+    (out / "index.html").unlink(missing_ok=True)
+    done = run(tmp_path, out / "painted", tmp_path / "nowhere", out)
+    assert (done.returncode, done.stdout.splitlines()) == (3, [str(out / "painted" / "report.html"), str(out / "index.html")])
+    first, second = done.stderr.splitlines()
+    assert first.startswith(f"ERROR {tmp_path}: ")
+    assert second.startswith(f"ERROR {tmp_path / 'nowhere'}: ")
+
+
 def test_what_is_no_result_is_one_line(out: Path, tmp_path: Path) -> None:
     for arguments, code in (((tmp_path,), 3), ((tmp_path / "nowhere",), 3), ((out / "painted", out, "-o", tmp_path), 2)):
         done = run(*arguments)

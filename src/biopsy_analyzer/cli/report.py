@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from biopsy_analyzer.cli.options import log_folder
-from biopsy_analyzer.errors import UsageError
+from biopsy_analyzer.errors import ResultError, UsageError
 from biopsy_analyzer.escaping import for_terminal
-from biopsy_analyzer.terminal import errors_in_one_line, write_out
+from biopsy_analyzer.terminal import errors_in_one_line, write_error, write_out
 
 
 def report(
@@ -22,9 +22,16 @@ def report(
     if len(folders) > 1 and (slide or out):
         with errors_in_one_line("report", log_folder()):
             raise UsageError(f"{len(folders)} folders; --slide and -o are for one. Give one folder")
+    exit_code = 0
     for folder in folders:
         with errors_in_one_line(str(folder), out or log_folder(folder)):
-            write_out(for_terminal(str(_make(folder, slide, out or folder))))
+            try:
+                write_out(for_terminal(str(_make(folder, slide, out or folder))))
+            except ResultError as error:  # the others may be read
+                write_error(str(folder), str(error))
+                exit_code = error.exit_code
+    if exit_code:
+        raise SystemExit(exit_code)
 
 
 def _make(folder: Path, slide_file: Path | None, out: Path) -> Path:

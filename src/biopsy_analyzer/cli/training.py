@@ -51,7 +51,7 @@ def draw(
 def train(
     kind: Annotated[Kind, typer.Argument(help="What to train; states last, since they are learned from what both networks find.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="RUN", help="Banks, checkpoints and curves; the models go into RUN/models.")],
-    minutes: Annotated[float | None, typer.Option(min=0.0, help="Length of a network's run; or give --steps.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.01, help="Length of a network's run; or give --steps.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Length of a network's run, reproducible to the bit; or give --minutes.")] = None,
     patches: Annotated[int, typer.Option(min=20, help="Patches to draw for the networks.")] = 2400,
     sections: Annotated[int, typer.Option(min=1, help="Sections to draw for the states, per difficulty.")] = 24,
