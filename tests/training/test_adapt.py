@@ -12,7 +12,7 @@ from biopsy_analyzer.classify.state_model import load_state_model
 from biopsy_analyzer.cli import app
 from biopsy_analyzer.corrections import Corrections
 from biopsy_analyzer.models import default_folder, load_models
-from biopsy_analyzer.settings import Settings
+from biopsy_analyzer.settings import SegmentSettings, Settings
 from biopsy_analyzer.training.lessons import read_calls
 from painted_result import centre, fibre_at
 
@@ -26,7 +26,8 @@ def test_calls_of_a_reader_become_a_model_with_its_own_card(folder, tmp_path):
     corrections.draw(centre(0) - 35 + np.array([[0.0, 0], [0, 12], [12, 12], [12, 0]]), "necrotic")
     out = tmp_path / "models"
     again = folder.parent / "section" / ".." / "section"
-    done = CliRunner().invoke(app, ["adapt", str(folder), str(again), "-o", str(out)])
+    (tmp_path / "lab.toml").write_text("[segment]\nmin_fibre_um2 = 70.0\n")
+    done = CliRunner().invoke(app, ["adapt", str(folder), str(again), "-o", str(out), "--settings", str(tmp_path / "lab.toml")])
     assert done.exit_code == 0, done.output
     assert "adapted" in done.output
     assert "3 more can't teach" in done.output
@@ -37,6 +38,7 @@ def test_calls_of_a_reader_become_a_model_with_its_own_card(folder, tmp_path):
     assert report["states"]["fibres"]["not_measured"] == 3
     assert (report["sources"], report["repeated"]) == (["section"], [str(again)])
     assert report["fibres"] is None
+    assert report["settings"] == Settings(segment=SegmentSettings(min_fibre_um2=70)).model_dump(mode="json")
     change = report["states"]["held_out"]["log_loss_change"]
     assert change["value"] < 0
     models, parent = load_models(out), default_folder()
@@ -64,6 +66,14 @@ def test_what_holds_no_corrections_is_refused(folder, tmp_path, given, said):
     done = CliRunner().invoke(app, ["adapt", str(folder / given), "-o", str(tmp_path / "models")])
     assert done.exit_code == 2
     assert said in done.stderr
+
+
+def test_settings_that_do_not_exist_are_refused_before_anything_is_read(tmp_path):
+    (tmp_path / "lab.toml").write_text("[segment]\nmin_fiber_um2 = 70.0\n")
+    done = CliRunner().invoke(app, ["adapt", "nowhere", "-o", str(tmp_path / "models"), "--settings", str(tmp_path / "lab.toml")])
+    assert done.exit_code == 2
+    assert "unknown setting 'segment.min_fiber_um2'. The nearest is 'segment.min_fibre_um2'" in done.stderr
+    assert not (tmp_path / "models").exists()
 
 
 def test_the_parents_folder_is_not_written_over(folder):

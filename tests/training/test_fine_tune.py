@@ -8,6 +8,7 @@ import pytest
 
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.models import load_models
+from biopsy_analyzer.settings import SegmentSettings
 from biopsy_analyzer.training import fine_tune as tuning
 from biopsy_analyzer.training.export import folded
 from biopsy_analyzer.training.truth import draw_truth
@@ -42,6 +43,9 @@ def test_a_network_is_trained_further_and_judged_on_what_it_did_not_see(tmp_path
     figures = report["held_out"]
     assert 0.5 < figures["before"]["corrected"]["f1_50"]["value"] <= 1
     assert abs(figures["after"]["drawn"]["f1_50"]["value"] - figures["before"]["drawn"]["f1_50"]["value"]) < 0.2
+    none, by_others = tuning.fine_tune(parent, patches, 0.001, SegmentSettings(min_fibre_um2=1e6))  # larger than any fibre
+    assert none is None
+    assert by_others["held_out"]["before"]["corrected"]["f1_50"]["value"] == 0
     assert (module is None) == report["kept_parent"]
     if module is not None:
         assert folded(module) is module

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from biopsy_analyzer.cli.options import Device, DeviceOption, Json, ModelsOption, need
+from biopsy_analyzer.cli.options import Device, DeviceOption, Json, ModelsOption, SettingsOption, chosen_settings, need
 from biopsy_analyzer.escaping import for_terminal
 from biopsy_analyzer.terminal import errors_in_one_line, progress_bar, write_out
 
@@ -22,17 +22,22 @@ def adapt(
     ] = None,
     models: ModelsOption = None,
     device: DeviceOption = Device.auto,
+    settings: SettingsOption = None,
     as_json: Json = False,
 ) -> None:
     """Fit the fibre states anew to corrections, on request the network too; shows before and after on corrections held out."""
     with errors_in_one_line("adapt", out):
+        chosen = chosen_settings(settings)
         need("train", "sklearn", "matplotlib")
         from biopsy_analyzer.report.atomic import check_writable
         from biopsy_analyzer.training.adapt import adapt as run
 
         check_writable(out)
         with progress_bar(hidden=as_json) as progress:
-            found = run(corrections, out, images=images, parent=models, fine_tune_minutes=fine_tune, device=device.value, progress=progress)
+            found = run(
+                corrections, out, images=images, parent=models, fine_tune_minutes=fine_tune,
+                device=device.value, settings=chosen, progress=progress,
+            )  # fmt: skip
         write_out(json.dumps(found, indent=2, allow_nan=False) if as_json else f"{_text(found)}\n  {for_terminal(str(out))}/")
 
 

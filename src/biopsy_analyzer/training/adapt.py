@@ -38,7 +38,7 @@ def adapt(
     parent: Path | None = None,
     fine_tune_minutes: float | None = None,
     device: str = "auto",
-    settings: Settings | None = None,
+    settings: Settings = Settings(),  # noqa: B008
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Write models adapted to corrections into `out` and return, and write there, adaptation.json.
@@ -46,6 +46,7 @@ def adapt(
     sources            GeoJSON annotations, or result folders that hold corrections.jsonl;  images: where their images lie
     parent             models to start from (None: those of this version); what is not changed is copied
     fine_tune_minutes  also train the fibre network further, so long; None: only the state model is fitted again
+    settings           annotated images are analysed with them, and networks compared; a result keeps those that it was made with
     Where held-out corrections are read no better than before, the parent's model is copied and the report says so. A source given more
     than once counts once, and `repeated` names it.
     UsageError: too few corrections, a source that is neither, or `out` being the parent's folder.
@@ -58,12 +59,12 @@ def adapt(
     check_sources(sources, images)
     models = load_models(parent, device)
     step("states", 0, 1)
-    calls = read_calls(sources, images, models, settings or Settings())
+    calls = read_calls(sources, images, models, settings)
     states, found = shift_states(calls, load_state_model(parent / "states"))
     step("states", 1, 1)
     tuned, tuning = None, None
     if fine_tune_minutes is not None:
-        tuned, tuning = _tuned(sources, images, models, fine_tune_minutes, step)
+        tuned, tuning = _tuned(sources, images, models, fine_tune_minutes, settings, step)
 
     prepare_folder(out, last_file=REPORT)
     for name in PARTS:
@@ -80,6 +81,7 @@ def adapt(
         "repeated": [str(source) for source in repeated],
         "corrections_sha256": digest,
         "parent": {name: _card(parent, name)["sha256"] for name in PARTS},
+        "settings": settings.model_dump(mode="json"),
         "states": found,
         "fibres": tuning,
     }
@@ -92,11 +94,13 @@ def _card(models: Path, part: str) -> dict[str, Any]:
     return card
 
 
-def _tuned(sources: list[Path], images: Path | None, models: Models, minutes: float, step: Progress) -> tuple[UNet | None, dict[str, Any]]:
+def _tuned(
+    sources: list[Path], images: Path | None, models: Models, minutes: float, settings: Settings, step: Progress
+) -> tuple[UNet | None, dict[str, Any]]:
     from biopsy_analyzer.training.fine_tune import fine_tune
 
     patches = list(outline_patches(sources, images))
-    return fine_tune(models.fibres, patches, minutes, progress=lambda done: step("fine-tune", int(done * 100), 100))
+    return fine_tune(models.fibres, patches, minutes, settings.segment, progress=lambda done: step("fine-tune", int(done * 100), 100))
 
 
 def _write_states(states: StateModel, out: Path, found: dict[str, Any], digest: str) -> None:

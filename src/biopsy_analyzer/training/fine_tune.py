@@ -46,16 +46,22 @@ _HOLD_OUT_EVERY = 4
 _BATCH = 4
 _WEIGHT_DECAY = 0.01
 
-Judged = list[tuple[np.ndarray, np.ndarray, np.ndarray, float]]
-"""Pictures with truth: RGB, fibre labels and ignored area on the same pixels, and their um/px."""
+Pictures = list[tuple[np.ndarray, np.ndarray, np.ndarray, float]]
+"""With their truth: RGB, fibre labels and ignored area on the same pixels, and their um/px."""
 
 
 def fine_tune(
-    parent: Network, patches: list[RealPatch], minutes: float, seed: int = 0, progress: Callable[[float], None] | None = None
+    parent: Network,
+    patches: list[RealPatch],
+    minutes: float,
+    segment: SegmentSettings = SegmentSettings(),  # noqa: B008
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
 ) -> tuple[UNet | None, dict[str, Any]]:
     """The parent's module trained further, None where that helps nobody; and the figures before and after.
 
     patches  as `write_real_bank` takes them (512 px of 0.5 um);  minutes: of training, apart from drawing and judging
+    segment  how fibres are told apart in what either network sees
     Samples depend on the seed, but how many fit into `minutes` on the machine. UsageError for fewer than MIN_PATCHES patches.
     """
     if len(patches) < MIN_PATCHES:
@@ -68,11 +74,11 @@ def fine_tune(
         write_bank(folder / "drawn", DRAWN_PATCHES, DRAWN_SEED)
         corrected = [(patch["rgb"], patch["fibres"], patch["ignore"], BANK_UM_PER_PX) for patch in held]
         drawn = _drawn_sections(folder)
-        before = {"corrected": _figures(parent, corrected), "drawn": _figures(parent, drawn)}
+        before = {"corrected": _figures(parent, corrected, segment), "drawn": _figures(parent, drawn, segment)}
         module, steps = _train(parent, [Bank(folder / "real"), Bank(folder / "drawn")], minutes, seed, progress or (lambda done: None))
     tuned = deepcopy(parent)
     tuned.module = module
-    after = {"corrected": _figures(tuned, corrected), "drawn": _figures(tuned, drawn)}
+    after = {"corrected": _figures(tuned, corrected, segment), "drawn": _figures(tuned, drawn, segment)}
     gain, forgotten = (after[k]["f1_50"]["value"] - before[k]["f1_50"]["value"] for k in ("corrected", "drawn"))
     gain_75 = after["corrected"]["f1_75"]["value"] - before["corrected"]["f1_75"]["value"]
     kept = gain + gain_75 <= 0 or forgotten < -MOST_FORGOTTEN
@@ -113,7 +119,7 @@ def _train(parent: Network, banks: list[Bank], minutes: float, seed: int, progre
     return module.eval(), step
 
 
-def _drawn_sections(folder: Path) -> Judged:
+def _drawn_sections(folder: Path) -> Pictures:
     found = []
     for number in range(DRAWN_SECTIONS):
         truth = draw_truth("usual", number, folder, seed=DRAWN_SEED + 50_000, shape_px=(512, 512))
@@ -125,19 +131,20 @@ def _drawn_sections(folder: Path) -> Judged:
     return found
 
 
-def _figures(network: Network, pictures: Judged) -> dict[str, Any]:
+def _figures(network: Network, pictures: Pictures, segment: SegmentSettings) -> dict[str, Any]:
     """Fibre F1 at IoU 0.5 and 0.75 with 95 % intervals over fibres."""
-    units = pd.concat([_units(network, *picture) for picture in pictures], ignore_index=True)
+    units = pd.concat([_units(network, segment, *picture) for picture in pictures], ignore_index=True)
     found = segmentation_figures(units)
     return {name: {"value": found[name].value or 0.0, "ci95": found[name].ci95, "n": found[name].n} for name in ("f1_50", "f1_75")}
 
 
-def _units(network: Network, rgb: np.ndarray, truth: np.ndarray, ignore: np.ndarray, um_per_px: float) -> pd.DataFrame:
-    settings = SegmentSettings()
+def _units(
+    network: Network, segment: SegmentSettings, rgb: np.ndarray, truth: np.ndarray, ignore: np.ndarray, um_per_px: float
+) -> pd.DataFrame:
     stride = network.stride
     size = tuple(round(n * um_per_px / network.um_per_px / stride) * stride for n in rgb.shape[:2])
     shrunk = cv2.resize(rgb, size[::-1], interpolation=cv2.INTER_AREA)
     um = rgb.shape[0] * um_per_px / size[0]
-    labels = Labels(fibre_labels(network.maps(shrunk[None])[0], um, settings), PixelGrid((size[0], size[1]), um))
+    labels = Labels(fibre_labels(network.maps(shrunk[None])[0], um, segment), PixelGrid((size[0], size[1]), um))
     on_truth = onto(labels, PixelGrid((truth.shape[0], truth.shape[1]), um_per_px))
-    return match(truth.astype(np.int32), on_truth, ignore=ignore, min_cut_px=settings.min_fibre_um2 / um_per_px**2)
+    return match(truth.astype(np.int32), on_truth, ignore=ignore, min_cut_px=segment.min_fibre_um2 / um_per_px**2)
