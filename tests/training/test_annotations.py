@@ -132,7 +132,7 @@ def test_windows_for_training_keep_60_px_from_those_held_out_on_the_same_section
     for low, high, source in corners:
         if source.held_out:
             continue
-        assert not source.teach_states  # all of that section is necrotic: its stain would be learned as the state
+        assert not source.teach_states  # all of that section is necrotic: there are no ordinary fibres to compare with
         for held_low, held_high in held_out:
             assert max((held_low - high).max(), (low - held_high).max()) >= 60
 

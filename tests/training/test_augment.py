@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from biopsy_analyzer.training.augment import LOOKS, draw_sample
+from biopsy_analyzer.training.augment import LOOKS, draw_sample, smoothed
 from biopsy_analyzer.training.banks import Bank
 from discs import write_discs
 
@@ -58,7 +58,7 @@ def test_void_truth_has_no_weight(bank):
 def test_freezing_holes_are_clear_spots_inside_objects_and_change_no_truth(bank, monkeypatch):
     patch, clear = bank.patch(1, "fibres"), 0.0
     for seed in range(12):
-        frozen, whole = (drawn_with(monkeypatch, patch, seed, share) for share in (1.0, 0.0))
+        frozen, whole = (drawn_with(monkeypatch, patch, seed, frozen=share) for share in (1.0, 0.0))
         for name in ("foreground", "depth", "classes", "weight"):
             assert np.array_equal(getattr(frozen, name), getattr(whole, name))
         if whole.foreground.any():
@@ -66,8 +66,34 @@ def test_freezing_holes_are_clear_spots_inside_objects_and_change_no_truth(bank,
     assert clear > 0
 
 
-def drawn_with(monkeypatch, patch, seed, share):
-    monkeypatch.setitem(LOOKS, "fibres", replace(LOOKS["fibres"], frozen=share))
+def test_less_grain_changes_no_truth(tmp_path, monkeypatch):
+    bank = Bank(write_discs(tmp_path / "bank", size=256))
+    for seed in range(6):
+        smooth, grainy = (drawn_with(monkeypatch, bank.patch(1, "fibres"), seed, smoothed=share) for share in (1.0, 0.0))
+        for name in ("foreground", "depth", "classes", "weight"):
+            assert np.array_equal(getattr(smooth, name), getattr(grainy, name))
+
+
+def test_grain_shrinks_in_fibres_and_their_holes_stay():
+    rng = np.random.default_rng(0)
+    inside = np.zeros((128, 128), bool)
+    inside[16:112, 16:112] = True
+    hole = np.zeros_like(inside)
+    hole[60:68, 20:108] = True
+    amount = np.where(inside[..., None], rng.normal(60, 3, (128, 128, 3)), 10).astype(np.uint8)
+    amount[hole] = 5
+    middle = np.zeros_like(inside)
+    middle[24:50, 24:104] = True
+    for seed in range(5):
+        smooth = smoothed(amount, inside, np.random.default_rng(seed))
+        assert np.array_equal(smooth[~inside], amount[~inside])
+        assert smooth[middle].std() < 0.85 * amount[middle].std()
+        assert smooth[middle].mean() == pytest.approx(amount[middle].mean(), rel=0.02)
+        assert smooth[hole].max() < 0.15 * 60
+
+
+def drawn_with(monkeypatch, patch, seed, **shares):
+    monkeypatch.setitem(LOOKS, "fibres", replace(LOOKS["fibres"], **shares))
     return draw_sample(patch, "fibres", np.random.default_rng(seed), 96)
 
 

@@ -20,7 +20,13 @@ def test_real_banks_join_where_the_images_are(tmp_path, real_images):
     annotations = real_images.parents[1] / "main" / "annotations"
     if not annotations.is_dir():
         pytest.skip("annotations lie elsewhere")
-    for kind, name in (("fibres", "real_muscle"), ("nuclei", "real_nuclei"), ("nuclei", "real_muscle_nuclei")):
+    for kind, name in (
+        ("fibres", "mdx_fields"),
+        ("fibres", "toxin_injury"),
+        ("fibres", "lymphocyte_sheets"),
+        ("nuclei", "real_nuclei"),
+        ("nuclei", "real_muscle_nuclei"),
+    ):
         banks = prepare_banks(tmp_path, kind, patches=14, seed=3, workers=1, real=(annotations, real_images))
         assert tmp_path / name in banks
         assert not Bank(tmp_path / name).drawn

@@ -37,7 +37,8 @@ class Source:
     source: str
     licence: str
     held_out: bool  # for measuring only, never for training
-    teach_states: bool = True  # False: every sick fibre is on this slide, so that its stain would be learned as the state
+    teach_states: bool = True  # False: no ordinary fibre on this slide, so the rule that compares with ordinary ones can't learn from it
+    teach_maps: bool = True  # False: the states are a network's own, which would confirm itself
 
 
 @dataclass(frozen=True)

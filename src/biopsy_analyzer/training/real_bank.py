@@ -42,7 +42,7 @@ def annotated_patches(paths: Iterable[Path | str], real_folder: Path | str) -> I
                 raster = rasterise(annotation, (PATCH_PX, PATCH_PX), um_per_px=BANK_UM_PER_PX, origin_px=origin)
                 rgb = slide.read(_patch_grid(origin))
                 truth = _truth(raster, annotation.nucleus_names)
-                if not source.teach_states:
+                if not source.teach_maps:
                     truth["states"][truth["fibres"] > 0] = UNKNOWN
                 yield {"rgb": rgb, **truth}
 

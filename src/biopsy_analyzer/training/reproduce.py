@@ -15,6 +15,7 @@ from biopsy_analyzer.errors import WrongStain
 from biopsy_analyzer.models import Models
 from biopsy_analyzer.segment.network import load_networks
 from biopsy_analyzer.settings import Settings
+from biopsy_analyzer.training.annotations import read_annotations
 from biopsy_analyzer.training.draw.bank import Focus, write_bank
 from biopsy_analyzer.training.draw.recipe import DIFFICULTIES
 from biopsy_analyzer.training.fit import fit
@@ -33,7 +34,7 @@ DRAWN = "drawn by this project, MIT"
 REAL_SOURCES = {
     "fibres": (
         "mdx_fields/field_01: WeiChenChu/central-nuclei-muscle-analyzer, MIT; outlines and states corrected by eye (annotations/)",
-        "toxin_injury, fourteen windows: RyuAmakaze/MyoRegenTrack (Yamaoka, Sci Rep 2024;14:27044), Apache-2.0; outlines, no states",
+        "toxin_injury, fourteen windows: RyuAmakaze/MyoRegenTrack (Yamaoka, Sci Rep 2024;14:27044), Apache-2.0; outlines, states of twelve",
         "lymphocyte_sheets, left half: instanseg/instanseg, Apache-2.0; no fibre in it",
     ),
     "nuclei": (
@@ -44,15 +45,18 @@ REAL_SOURCES = {
 """What the real images are and whose, for the cards."""
 
 BANKS: dict[str, tuple[Focus | None, float]] = {
-    "drawn": (None, 0.31),
-    "infiltrated": ("infiltrate", 0.07),
-    "damaged": ("damage", 0.11),
-    "torn": ("tear", 0.08),
+    "drawn": (None, 0.28),
+    "infiltrated": ("infiltrate", 0.08),
+    "damaged": ("damage", 0.1),
+    "torn": ("tear", 0.07),
     "vessels": ("vessels", 0.06),
-    "invaded": ("invaded", 0.16),
+    "invaded": ("invaded", 0.14),
     "wrecked": ("wrecks", 0.07),
 }
 """The drawn banks: what they show, and the share of all samples that each gives; real images get the rest."""
+
+REAL_FIBRES = {"toxin_injury": 0.11, "mdx_fields": 0.06, "lymphocyte_sheets": 0.03}
+"""Folders of real images, and their shares: the few normal fibres are all in mdx_fields, and must be seen beside the many sick ones."""
 
 Real = tuple[Path, Path]
 """Folders of the annotations and of the real images that they were made on."""
@@ -108,8 +112,12 @@ def prepare_banks(folder: Path, kind: str, *, patches: int, seed: int, workers: 
         return banks
     annotations, images = real
     if kind == "fibres":
-        write_real_bank(annotated_patches(sorted(annotations.glob("*.geojson")), images), folder / "real_muscle")
-        return banks | {folder / "real_muscle": 0.1}
+        for name in REAL_FIBRES:
+            made_on_it = [
+                path for path in sorted(annotations.glob("*.geojson")) if read_annotations(path).source.file.startswith(f"{name}/")
+            ]
+            write_real_bank(annotated_patches(made_on_it, images), folder / name)
+        return banks | {folder / name: share for name, share in REAL_FIBRES.items()}
     write_real_bank(pack(dsb_patches(images / "nuclei_dsb2018")), folder / "real_nuclei")
     write_real_bank(annotated_patches(sorted((annotations / "nuclei").glob("*.geojson")), images), folder / "real_muscle_nuclei")
     return banks | {folder / "real_nuclei": 0.13, folder / "real_muscle_nuclei": 0.22}
