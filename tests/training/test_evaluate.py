@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -37,7 +38,10 @@ def test_label_images_by_hand(with_truth: Path, tmp_path: Path) -> None:
     found[found == 3] = 0
     found[:20, :20] = 12
     write_image(labels / "section_fibres.png", found)
+    out.mkdir()
+    (out / "calibration.png").write_bytes(b"of an earlier evaluation")
     evaluation = evaluate_folder(with_truth, None, out, labels=labels)
+    assert not (out / "calibration.png").exists()
     assert evaluation["fibres"]["counts"] == {"truth": 9, "found": 9, "hits": 8, "missed": 1, "false": 1}
     assert value(evaluation, "fibres", "f1_50") == pytest.approx(8 / 9)
     assert value(evaluation, "fibres", "mean_iou") == 1
@@ -77,6 +81,22 @@ def test_labels_that_would_be_judged_wrongly_are_refused(with_truth: Path, tmp_p
     tifffile.imwrite(tmp_path / "labels" / "section_fibres.tif", made(labels))
     with pytest.raises(UsageError, match=message):
         evaluate_folder(with_truth, None, labels=tmp_path / "labels")
+
+
+def test_an_evaluation_says_which_images_are_drawn(with_truth: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for part in (".png", "_fibres.png"):
+        shutil.copy(with_truth / f"section{part}", with_truth / f"tissue{part}")
+    facts = json.loads((with_truth / "section.json").read_text())
+    (with_truth / "tissue.json").write_text('{"um_per_px": 0.5}')
+    monkeypatch.chdir(with_truth)
+    for drawn, said in ((False, "diseases may differ. Research use only."), (True, "Some of them are drawn: figures over all images")):
+        (with_truth / "section.json").write_text(json.dumps({**facts, "drawn": drawn}))
+        evaluation = evaluate_folder(Path(), None, labels=Path())
+        assert said in evaluation["note"]
+        assert [image["drawn"] for image in evaluation["images"]] == [drawn, False]
+        assert (evaluation["drawn"], evaluation["inputs"], evaluation["labels"]) == (False, "inputs", "inputs")
+    (with_truth / "tissue.json").write_text('{"um_per_px": 0.5, "drawn": true}')
+    assert "not its accuracy on tissue" in evaluate_folder(Path(), None, labels=Path())["note"]
 
 
 @dataclass

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.report.result import Labels
@@ -13,7 +14,7 @@ from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.training.judge import Prediction, judge, onto, types_of_truth
 from biopsy_analyzer.training.marked import marked_picture
 from biopsy_analyzer.training.summary import summarise
-from biopsy_analyzer.training.truth import draw_truth, read_folder
+from biopsy_analyzer.training.truth import Truth, draw_truth, read_folder
 from truth_files import UM_PER_PX, write_image
 
 
@@ -49,6 +50,26 @@ def test_a_drawn_truth_agrees_with_itself(tmp_path: Path) -> None:
     assert parts["internal_nuclei"]["figures"]["count_bias"]["value"] == 0
     rgb = np.full((*grid.shape, 3), 255, dtype=np.uint8)
     assert marked_picture(rgb, judged).shape == (grid.shape[0] + 26, 2 * grid.shape[1], 3)
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (130, 280), (65, 280), (0, 140), (130, 0), (65, 230)])
+@pytest.mark.parametrize("region", [(0, 150, 0, 300), (60, 90, 220, 300), (0, 30, 0, 300)], ids=["all", "right", "upper"])
+def test_a_wrong_class_is_written_in_full_wherever_the_fibre_lies(corner: tuple[int, int], region: tuple[int, ...]) -> None:
+    """As many dark pixels, the letters', as in the middle of a large picture."""
+
+    def letters(y: int, x: int, known: tuple[int, ...]) -> int:
+        fibres, ignore = np.zeros((150, 300), dtype=np.int32), np.ones((150, 300), dtype=bool)
+        fibres[y : y + 20, x : x + 20] = 1
+        ignore[known[0] : known[1], known[2] : known[3]] = False
+        truth = Truth("a", Path("a.png"), PixelGrid(fibres.shape, 0.5), fibres, ["", "necrotic"], ignore=ignore)
+        judged = judge(truth, Prediction(Labels(fibres, truth.grid), fibre_state=["", "normal"]), Settings())
+        picture = marked_picture(np.full((150, 300, 3), 255, dtype=np.uint8), judged)
+        return int((picture[:-26] < 120).all(axis=-1).sum())
+
+    inside = region[0] <= corner[0] + 10 < region[1] and region[2] <= corner[1] + 10 < region[3]
+    middle = letters(65, 140, (0, 150, 0, 300))
+    assert middle > 50
+    assert letters(*corner, region) == (middle if inside else 0)  # where most of it is unknown, it does not count
 
 
 def test_true_nuclei_are_internal_by_their_depth(with_truth: Path) -> None:

@@ -8,6 +8,7 @@ perfectly calibrated would give.
 from __future__ import annotations
 
 import io
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,7 @@ def _bins(stated: np.ndarray, right: np.ndarray) -> list[dict[str, Any]]:
 def write_diagram(found: dict[str, Any], path: Path, note: str) -> None:
     """Draw the reliability diagram of `calibration`'s result as a PNG: share right over stated probability, and how many stated it."""
     from matplotlib.figure import Figure  # only evaluation needs it
+    from matplotlib.ticker import NullFormatter
 
     figure = Figure(figsize=(9, 5.4), layout="constrained", dpi=120)
     titles = {"calls": "called state is right", "sick": "fibre is sick"}
@@ -112,8 +114,9 @@ def write_diagram(found: dict[str, Any], path: Path, note: str) -> None:
         upper.set(ylabel="share" if column == 0 else "", ylim=(-0.03, 1.03), xlim=(-0.02, 1.02))
         upper.legend(loc="upper left", frameon=False, fontsize=9)
         lower.bar([b["from"] + 0.05 for b in bins], [b["n"] for b in bins], width=0.09, color="0.6")
-        lower.set(xlabel="stated probability", ylabel="fibres" if column == 0 else "", yscale="log")
-    figure.suptitle(note, fontsize=9)
+        lower.set(xlabel="stated probability", ylabel="fibres" if column == 0 else "", yscale="log", ylim=(0.5, None))
+        lower.yaxis.set_minor_formatter(NullFormatter())  # of few fibres it would write every number, one over the other
+    figure.suptitle(textwrap.fill(note, 120), fontsize=9)
     content = io.BytesIO()
     figure.savefig(content)
     write_bytes(path, content.getvalue())

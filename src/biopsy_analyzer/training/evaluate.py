@@ -32,8 +32,11 @@ if TYPE_CHECKING:
     from biopsy_analyzer.models import Models
 
 SCHEMA_VERSION = "1.0"
-DRAWN_NOTE = "Judged on drawn sections: how well the method reads drawings, not its accuracy on tissue, and no clinical accuracy."
+DRAWN_NOTE = (
+    "Judged on drawn sections: how well the method reads drawings, not its accuracy on tissue, and no clinical accuracy. Research use only."
+)
 REAL_NOTE = "Judged on the images named; other laboratories, stains and diseases may differ. Research use only."
+MIXED_NOTE = f"{REAL_NOTE} Some of them are drawn: figures over all images are no accuracy on tissue."
 MIN_IMAGES = 10
 """From this many images on the bootstrap draws images, because objects of one image resemble each other; below it, objects."""
 
@@ -46,7 +49,7 @@ def evaluate_folder(
     um_per_px: float | None = None,
     images: Path | None = None,
     labels: Path | None = None,
-    settings: Settings | None = None,
+    settings: Settings = Settings(),  # noqa: B008
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Judge on a folder of images with truth beside them (see `truth.read_folder`); returns, and writes to `out`, evaluation.json.
@@ -55,16 +58,15 @@ def evaluate_folder(
     any size, are judged instead of running the method; `models` is then not needed. `out` also gets a picture per image.
     UsageError for a folder without truth, or a folder of labels that has none for an image.
     """
-    settings = settings or Settings()
-    truths = read_folder(Path(inputs), images=images, um_per_px=um_per_px)
+    truths = read_folder(inputs, images=images, um_per_px=um_per_px)
     find: Callable[[Truth], Prediction]
     if labels is not None:
-        find = partial(_read_prediction, Path(labels))
+        find = partial(_read_prediction, labels)
     elif models is not None:
         find = _analysis(models, settings)
     else:
         raise UsageError("nothing to judge: wanted models, or a folder of label images")
-    facts = {"inputs": Path(inputs).name, "labels": None if labels is None else Path(labels).name, "drawn": all(t.drawn for t in truths)}
+    facts = {"inputs": inputs.resolve().name, "labels": None if labels is None else labels.resolve().name}
     return _evaluate(truths, len(truths), find, models if labels is None else None, out, settings, progress, facts)
 
 
@@ -76,7 +78,7 @@ def evaluate_drawn(
     count: int = 12,
     seed: int | None = None,
     shape_px: tuple[int, int] = (1024, 1024),
-    settings: Settings | None = None,
+    settings: Settings = Settings(),  # noqa: B008
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Judge on `count` sections of (H, W) pixels of 0.5 um drawn from fixed seeds (None: `truth.FIRST_SEED`) that training never uses.
@@ -84,12 +86,11 @@ def evaluate_drawn(
     difficulty: "clean", "usual" or "hard" (docs/drawn_sections.md). Returns and writes what `evaluate_folder` does.
     UsageError for another difficulty or no sections.
     """
-    settings = settings or Settings()
     if count < 1 or difficulty not in DIFFICULTIES:
         raise UsageError(f"{count} sections of difficulty {difficulty!r}; wanted at least 1, and one of {', '.join(DIFFICULTIES)}")
     with tempfile.TemporaryDirectory() as folder:
         truths = (draw_truth(difficulty, number, Path(folder), seed=seed, shape_px=shape_px) for number in range(count))
-        facts = {"difficulty": difficulty, "seed": seed, "shape_px": list(shape_px), "drawn": True}
+        facts = {"difficulty": difficulty, "seed": seed, "shape_px": list(shape_px)}
         return _evaluate(truths, count, _analysis(models, settings), models, out, settings, progress, facts)
 
 
@@ -105,7 +106,7 @@ def _evaluate(
 ) -> dict[str, Any]:
     judged, per_image = [], []
     if out is not None:
-        prepare_folder(Path(out), "evaluation.json")
+        prepare_folder(out, "evaluation.json", made_of_it=["calibration.png"])
     for number, truth in enumerate(truths, start=1):
         try:
             one = judge(truth, find(truth), settings)
@@ -113,16 +114,15 @@ def _evaluate(
             one = judge(truth, _nothing(truth), settings, error=str(error))
         per_image.append(_of_image(one))
         if out is not None:
-            _write_picture(one, Path(out) / f"{truth.name}_marked.png")
+            _write_picture(one, out / f"{truth.name}_marked.png")
         judged.append(_without_pixels(one))
         if progress:
             progress("evaluate", number, count)
     evaluation = _whole(judged, per_image, models, settings, facts)
     if out is not None:
         if evaluation["calibration"]:
-            write_diagram(evaluation["calibration"], Path(out) / "calibration.png", evaluation["note"])
-        text = json.dumps(evaluation, indent=2, allow_nan=False)
-        write_bytes(Path(out) / "evaluation.json", text.encode())
+            write_diagram(evaluation["calibration"], out / "calibration.png", evaluation["note"])
+        write_bytes(out / "evaluation.json", json.dumps(evaluation, indent=2, allow_nan=False).encode())
     return evaluation
 
 
@@ -171,14 +171,16 @@ def _whole(
     judged: Sequence[Judged], per_image: list[dict[str, Any]], models: Models | None, settings: Settings, facts: dict[str, Any]
 ) -> dict[str, Any]:
     by_image = len(judged) >= MIN_IMAGES
+    drawn = [one.truth.drawn for one in judged]
     return {
         "schema_version": SCHEMA_VERSION,
         "intended_use": "research_use_only",
-        "note": DRAWN_NOTE if facts["drawn"] else REAL_NOTE,
+        "note": DRAWN_NOTE if all(drawn) else MIXED_NOTE if any(drawn) else REAL_NOTE,
         "software": {"name": "biopsy-analyzer", "version": __version__},
         "models": [] if models is None else _named_models(models),
         "settings": settings.model_dump(),
         **facts,
+        "drawn": all(drawn),
         "interval": f"95 % bootstrap over {'images' if by_image else 'objects'}, 1000 rounds",
         **summarise(judged, by_image=by_image),
         "images": per_image,
@@ -186,7 +188,8 @@ def _whole(
 
 
 def _of_image(one: Judged) -> dict[str, Any]:
-    facts = {"name": one.truth.name, "um_per_px": one.truth.grid.um_per_px, "held_out": one.truth.held_out, "error": one.error}
+    truth = one.truth
+    facts = {"name": truth.name, "um_per_px": truth.grid.um_per_px, "drawn": truth.drawn, "held_out": truth.held_out, "error": one.error}
     return {**facts, **summarise([one], by_image=False)}
 
 

@@ -26,9 +26,11 @@ def marked_picture(rgb: np.ndarray, judged: Judged) -> np.ndarray:
     truth, known = judged.truth, _known_part(judged.truth.ignore)
     sides = [(judged.fibres, truth.fibres, judged.fibre_pixels), (judged.nuclei, truth.nuclei, judged.nucleus_pixels)]
     panels = [
-        _panel(rgb, units, true, found) for units, true, found in sides if units is not None and true is not None and found is not None
+        _panel(rgb, units, true, found, known)
+        for units, true, found in sides
+        if units is not None and true is not None and found is not None
     ]
-    picture = np.concatenate([_with_key(panel[known]) for panel in panels or [rgb]], axis=1)
+    picture = np.concatenate([_with_key(panel) for panel in panels or [rgb[known]]], axis=1)
     scale = _MAX_PX / max(picture.shape[:2])
     return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else picture
 
@@ -41,8 +43,8 @@ def _known_part(ignore: np.ndarray | None) -> tuple[slice, slice]:
     return slice(max(0, rows[0] - _RIM_PX), rows[-1] + 1 + _RIM_PX), slice(max(0, columns[0] - _RIM_PX), columns[-1] + 1 + _RIM_PX)
 
 
-def _panel(rgb: np.ndarray, units: pd.DataFrame, truth: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """One colour a unit, painted by label look-up."""
+def _panel(rgb: np.ndarray, units: pd.DataFrame, truth: np.ndarray, found: np.ndarray, known: tuple[slice, slice]) -> np.ndarray:
+    """The part `known`, one colour a unit, painted by label look-up."""
     fate = np.select([units.void, units.pred_id == 0, units.truth_id == 0], [3, 1, 2], 0)
     of_truth, of_found = (np.full(int(labels.max(initial=0)) + 1, -1) for labels in (truth, found))
     only_truth = (units.pred_id == 0).to_numpy()
@@ -56,7 +58,8 @@ def _panel(rgb: np.ndarray, units: pd.DataFrame, truth: np.ndarray, found: np.nd
             if code in (1, 2):
                 picture[inside] = ((1 - _FILL) * picture[inside] + _FILL * np.array(colour)).astype(np.uint8)
             picture[inside & edge] = colour
-    _write_wrong_classes(picture, units, found)
+    picture = picture[known]
+    _write_wrong_classes(picture, units, found[known])
     return picture
 
 
@@ -74,9 +77,21 @@ def _write_wrong_classes(picture: np.ndarray, units: pd.DataFrame, found: np.nda
     wrong = pairs[(pairs.truth_class != pairs.pred_class) & (pairs.truth_class != UNKNOWN) & pairs.truth_class.notna()]
     for unit in wrong.itertuples():
         y, x = np.argwhere(found == unit.pred_id).mean(axis=0).astype(int)
-        text = f"{unit.truth_class[:6]}>{unit.pred_class[:6]}"
-        for colour, width in (((255, 255, 255), 3), ((0, 0, 0), 1)):
-            cv2.putText(picture, text, (max(0, int(x) - 40), int(y)), cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, width, cv2.LINE_AA)
+        ink, rim = _stamp(f"{unit.truth_class[:6]}>{unit.pred_class[:6]}")
+        top, left = (max(0, min(middle - n // 2, most - n)) for middle, n, most in zip((y, x), ink.shape, picture.shape, strict=False))
+        under = picture[top : top + ink.shape[0], left : left + ink.shape[1]]
+        ink, rim = (part[: under.shape[0], : under.shape[1], None] for part in (ink, rim))
+        under[:] = ((under + (255 - under) * rim) * (1 - ink)).astype(np.uint8)
+
+
+def _stamp(text: str) -> tuple[np.ndarray, np.ndarray]:
+    """Its ink and a rim of a pixel round that, shares 0..1 (h, w), as small as they can be."""
+    drawn = np.zeros((30, 20 * len(text)), dtype=np.uint8)
+    cv2.putText(drawn, text, (5, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.4, 255, 1, cv2.LINE_AA)
+    grown = cv2.dilate(drawn, np.ones((3, 3)))  # not drawn with a thicker pen, whose letters may be wider
+    rows, columns = (np.flatnonzero(grown.any(axis=axis)) for axis in (1, 0))
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    return drawn[box] / 255, grown[box] / 255
 
 
 def _with_key(panel: np.ndarray) -> np.ndarray:
