@@ -217,6 +217,18 @@ def test_an_image_without_tissue_is_judged_as_nothing_found(with_truth: Path, fa
     assert value(evaluation, "fibres", "precision50") is None
 
 
+@pytest.mark.parametrize("um_per_px", [0.5, 2.0])
+def test_an_image_of_another_stain_is_judged_as_nothing_found(with_truth: Path, fake_models: Models, um_per_px: float) -> None:
+    write_image(with_truth / "section.png", cv2.imread(str(with_truth / "section.png"))[..., [1, 2, 0]])  # pink turned green
+    evaluation = evaluate_folder(with_truth, fake_models, um_per_px=um_per_px)
+    assert "Give an H&E section" in evaluation["images"][0]["error"]
+    assert value(evaluation, "fibres", "recall50") == 0
+    if um_per_px == 0.5:
+        assert value(evaluation, "nuclei", "recall50") == 0
+    else:
+        assert evaluation["nuclei"] is None  # nobody looks for nuclei in such pixels
+
+
 def test_drawn_sections_are_judged_by_the_same_way(fake_models: Models, tmp_path: Path) -> None:
     evaluation = evaluate_drawn("clean", fake_models, tmp_path, count=2, seed=5, shape_px=(256, 256))
     assert "not its accuracy on tissue" in evaluation["note"]

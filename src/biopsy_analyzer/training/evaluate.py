@@ -111,7 +111,7 @@ def _evaluate(
         try:
             one = judge(truth, find(truth), settings)
         except SlideError as error:  # a section that the method refuses is one in which it finds nothing, not the end of the evaluation
-            one = judge(truth, _nothing(truth), settings, error=str(error))
+            one = judge(truth, _nothing(truth, settings), settings, error=str(error))
         per_image.append(_of_image(one))
         if out is not None:
             _write_picture(one, out / f"{truth.name}_marked.png")
@@ -156,8 +156,11 @@ def _read_prediction(folder: Path, truth: Truth) -> Prediction:
     return Prediction(fibres=found.get("fibres"), nuclei=found.get("nuclei"))
 
 
-def _nothing(truth: Truth) -> Prediction:
+def _nothing(truth: Truth, settings: Settings) -> Prediction:
+    """Nothing found of what `prediction_of` would have been asked for."""
     blank = Labels(np.zeros(truth.grid.shape, dtype=np.int32), truth.grid)
+    if truth.grid.um_per_px > settings.segment.max_nucleus_um_per_px:
+        return Prediction(fibres=blank, fibre_state=[""])
     return Prediction(blank, blank, [""], [""], np.zeros(1, dtype=np.int32))
 
 
@@ -181,7 +184,7 @@ def _whole(
         "settings": settings.model_dump(),
         **facts,
         "drawn": all(drawn),
-        "interval": f"95 % bootstrap over {'images' if by_image else 'objects'}, 1000 rounds",
+        "interval": f"95 % bootstrap over {'images, of marked nuclei over nuclei' if by_image else 'objects'}, 1000 rounds",
         **summarise(judged, by_image=by_image),
         "images": per_image,
     }
