@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from biopsy_analyzer.classify.features import FEATURES, NUCLEAR_FEATURES, count_nuclei, ordinary_fibres, relative_to_section, state_features
+from biopsy_analyzer.classify.features import (
+    COMPARED,
+    FEATURES,
+    NUCLEAR_FEATURES,
+    count_nuclei,
+    ordinary_fibres,
+    ordinary_look,
+    relative_to_section,
+    state_features,
+)
 
 
 def test_counts_by_hand(fibres_of, nuclei_of):
@@ -59,6 +68,17 @@ def test_eosin_by_hand(fibres_of):
     found = state_features(relative_to_section(count_nuclei(varied, None)))
     assert found["eosin_spreads"][3] == pytest.approx(-0.15 / 0.0712)
     assert found["eosin_ratio"][3] == pytest.approx(np.log2(0.154 / 0.304))
+
+
+@pytest.mark.parametrize(("normal", "compared"), [(0.51, True), (0.5, True), (0.49, False)])
+def test_where_no_fibre_looks_ordinary_none_is_compared(fibres_of, nuclei_of, normal, compared):
+    """Three of twelve are ordinary; what the network says of each and nuclei are told all the same."""
+    fibres = fibres_of(["normal"] * 12, map_normal=[0.9, normal, normal] + [0.1] * 9, map_necrotic=0.45)
+    found = state_features(relative_to_section(count_nuclei(fibres, nuclei_of(["internal"], fibre_id=3, depth_um=9.0, area_um2=50.0))))
+    assert ordinary_look(fibres) == pytest.approx(normal)
+    assert found[list(COMPARED)].notna().all(axis=None) == compared
+    assert found[list(COMPARED)].notna().any(axis=None) == compared
+    assert found.drop(columns=list(COMPARED)).notna().all(axis=None)
 
 
 def test_no_fibres_no_rows(fibres_of, nuclei_of):

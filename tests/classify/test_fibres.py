@@ -44,6 +44,14 @@ def test_states_and_reasons(fibres_of, nuclei_of):
     assert found["assessable"].all()
 
 
+def test_without_ordinary_fibres_a_normal_one_is_not_said_to_be_like_them(fibres_of, nuclei_of):
+    """Pale ones are not paler than ordinary ones then; what eats them still tells."""
+    found = classify_fibres(section(fibres_of).assign(map_normal=0.4), eaten(nuclei_of), model_by_hand(), SETTINGS)
+    assert found["state"].tolist() == ["normal"] * 11 + ["necrotic", "normal"]
+    assert found["reason"][10] == "looks normal to the network, in a section without ordinary fibres to compare with"
+    assert found["reason"][11] == "3 macrophages inside; may be normal (0.37)"
+
+
 def test_what_says_the_same_is_told_once(fibres_of, nuclei_of):
     model = model_by_hand()
     for name in ("eosin_ratio", "eosin_spreads"):

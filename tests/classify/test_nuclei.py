@@ -29,6 +29,12 @@ def test_dead_look_ranks_dead_over_regenerating_over_ordinary(fibres_of):
     assert look[21] > 0.7 > 0.2 > look[22] > look[1]
 
 
+def test_where_all_look_dead_all_look_dead(fibres_of):
+    """A section that is dead throughout is no measure of the living."""
+    look = dead_look(fibres_of(["normal"] * 20, map_normal=0.02, map_necrotic=0.97, map_regenerating=0.01))
+    assert look.min() > 0.9
+
+
 @pytest.mark.parametrize(("depth", "type_"), [(1.0, "myonucleus"), (5.0, "myonucleus"), (5.01, "internal"), (20.0, "internal")])
 def test_depth_splits_muscle_nuclei(fibres_of, nuclei_of, depth, type_):
     nuclei = nuclei_of(["myonucleus"], fibre_id=3, depth_um=depth, fibre_distance_um=0.0)

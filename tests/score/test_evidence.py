@@ -295,6 +295,20 @@ def test_a_doubtful_reference_forbids_that_there_is_no_necrosis_but_not_that_the
     assert "show no nucleus" in scores.pattern.reasons[0]
 
 
+def test_where_no_fibre_looks_ordinary_no_pattern_is_named_and_what_was_found_stays():
+    """Dead throughout, or unlike all that was learned from: nobody can say which from such a section."""
+    nuclei = make_nuclei([])
+    for look, state in ((0.6, "absent"), (0.4, "not_assessable")):
+        fibres = make_fibres(["normal"] * 900, nuclei_count=2.0, map_normal=look)
+        scores = score(fibres, nuclei, empty(CLUSTERS), 4.5, SETTINGS, nuclei_assessed=True)
+        assert items(scores)["necrotic-fibres"].state == state
+    assert "Even the most normal fibres look normal by 40% only, at least 50% is wanted" in scores.pattern.reasons[0]
+    assert scores.pattern.label == "indeterminate"
+    dead = make_fibres(["necrotic"] * 600 + ["normal"] * 300, nuclei_count=2.0, map_normal=0.1)
+    scores = score(dead, nuclei, empty(CLUSTERS), 4.5, SETTINGS, nuclei_assessed=True)
+    assert (items(scores)["necrotic-fibres"].state, scores.pattern.label) == ("present", "indeterminate")
+
+
 def test_what_is_told_of_living_fibres_is_not_present_where_they_may_be_dead():
     """The trap, once more: in dead fibres that pass as ordinary, the cells that eat them lie where internal nuclei lie."""
     diameter, internal = np.where(np.arange(900) % 2, 40.0, 80.0), (np.arange(900) % 5 == 0) * 1.0

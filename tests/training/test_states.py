@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biopsy_analyzer.classify.features import FEATURES, NUCLEAR_FEATURES
+from biopsy_analyzer.classify.features import COMPARED, FEATURES, NUCLEAR_FEATURES
 from biopsy_analyzer.classify.state_model import load_state_model
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.tables import FIBRE_STATES
@@ -47,6 +47,18 @@ def test_without_nuclei_calls_stay_sensible(tmp_path):
     called = np.array(FIBRE_STATES)[model.predict(fresh).argmax(axis=1)]
     assert (called == fresh["truth"]).mean() > 0.85
     assert (called[fresh["truth"] == "necrotic"] == "necrotic").mean() > 0.4
+
+
+def test_without_comparison_what_the_network_says_decides(tmp_path):
+    """Its own voice is as clear as the difference here, and must not be silent where there is nothing to compare with."""
+    table = made_table()
+    table.loc[table["truth"] == "necrotic", "seen_necrotic"] += 4
+    model = fit_states(table, tmp_path, version="1")
+    dead = made_table(seed=1).assign(**dict.fromkeys(COMPARED, np.nan)).query("truth in ('normal', 'necrotic')")
+    dead.loc[dead["truth"] == "necrotic", "seen_necrotic"] += 4
+    sick = 1 - model.predict(dead)[:, 0]
+    assert (sick[dead["truth"] == "necrotic"] > 0.5).mean() > 0.7
+    assert (sick[dead["truth"] == "normal"] > 0.5).mean() < 0.05
 
 
 def test_same_data_same_weights(tmp_path):

@@ -2,7 +2,8 @@
 
 Stain strength differs more between sections than sick from ordinary fibres within one, so absolute values do not carry over and
 differences do (measured on real images of three laboratories). The network's own view stands beside its difference, because where most
-fibres are sick the ordinary ones may be so too. All functions take whole sections, never parts of one.
+fibres are sick the ordinary ones may be so too; and where even the ordinary ones look sick, nothing is compared. All functions take
+whole sections, never parts of one.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ FEATURES = (
     *SEEN.values(),  # the log odds themselves
     *NUCLEAR_FEATURES,
 )
-"""Columns of `state_features`; the last four are NaN where nuclei could not be assessed."""
+"""Columns of `state_features`; the last four are NaN where nuclei could not be assessed, COMPARED where no fibre looks ordinary."""
+
+COMPARED = tuple(name for name in FEATURES if name not in (*SEEN.values(), *NUCLEAR_FEATURES))
+"""Features that hold a fibre against the ordinary ones of its section."""
 
 ORDINARY_SHARE = 0.25
 """Of a section's fibres, taken for ordinary. Half and a tenth read left-out drawn sections worse or no better (docs/networks.md)."""
@@ -38,6 +42,9 @@ ORDINARY_SHARE = 0.25
 FAINTEST_SHARE, LEAST_SPREAD = 0.01, 0.03
 """Of the ordinary fibres' density: what is added to eosin before its ratio, and to the ordinary fibres' spread, so that neither is 0.
 Other values read left-out drawn sections no better (docs/networks.md)."""
+
+EVEN = 0.5
+"""Of `ordinary_look`: below it the ordinary fibres look sick sooner than normal."""
 
 INSIDE_UM = 2.0  # a macrophage nearer to the border may as well lie on the fibre: outlines are no better than that
 
@@ -57,6 +64,14 @@ def ordinary_fibres(fibres: pd.DataFrame) -> np.ndarray:
     if not np.isfinite(normal).any():
         return np.ones(len(fibres), dtype=bool)
     return np.asarray(normal >= np.nanquantile(normal, 1 - ORDINARY_SHARE))
+
+
+def ordinary_look(fibres: pd.DataFrame) -> float:
+    """How normal the fibres that stand for "ordinary" look to the network, 0..1: the median of their `map_normal`; NaN where it is unknown.
+
+    Below EVEN there is nothing to compare with: the section is dead throughout, or unlike all that the network learned from.
+    """
+    return _median(fibres["map_normal"], ordinary_fibres(fibres))
 
 
 def relative_to_section(fibres: pd.DataFrame) -> pd.DataFrame:
@@ -96,7 +111,8 @@ def state_features(fibres: pd.DataFrame) -> pd.DataFrame:
     """FEATURES of all fibres of one section, float64, one row a fibre.
 
     fibres  table with SHAPE, COLOUR, `*_rel`, `map_*` and the columns of `count_nuclei`
-    Empty in, empty out. A section of a handful of fibres is compared with itself and says little.
+    Empty in, empty out. A section of a handful of fibres is compared with itself and says little; one whose
+    `ordinary_look` is below EVEN is not compared.
     """
     ordinary = ordinary_fibres(fibres)
     density = max(_median(fibres["haematoxylin_od"] + fibres["eosin_od"], ordinary), 0.05)  # 0.05: an almost unstained section
@@ -117,7 +133,8 @@ def state_features(fibres: pd.DataFrame) -> pd.DataFrame:
         "macrophages_inside": np.log1p(fibres["macrophages_inside"]),
         "deepest_nucleus": (fibres["deepest_nucleus_um"].where(fibres["nuclei_count"] > 0, 0.0) / radius).clip(0, 1).where(assessed),
     }
-    return pd.DataFrame(features, columns=list(FEATURES), dtype=np.float64).reset_index(drop=True)
+    table = pd.DataFrame(features, columns=list(FEATURES), dtype=np.float64).reset_index(drop=True)
+    return table.assign(**dict.fromkeys(COMPARED, np.nan)) if ordinary_look(fibres) < EVEN else table
 
 
 def _eosin(eosin: pd.Series, ordinary: np.ndarray, density: float) -> dict[str, pd.Series]:

@@ -12,7 +12,15 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from biopsy_analyzer.classify.features import TOLD_BY, count_nuclei, ordinary_fibres, relative_to_section, state_features
+from biopsy_analyzer.classify.features import (
+    EVEN,
+    TOLD_BY,
+    count_nuclei,
+    ordinary_fibres,
+    ordinary_look,
+    relative_to_section,
+    state_features,
+)
 from biopsy_analyzer.classify.state_model import StateModel
 from biopsy_analyzer.settings import ClassifySettings
 from biopsy_analyzer.tables import FIBRE_STATES, STATE_MAPS, STATE_PROBABILITIES
@@ -21,6 +29,8 @@ REASONS = 3  # features named for a call
 DOUBT = 0.25  # a second state at least so likely is named in the reason. Prior
 EDGE_UM = 15.0  # from the fibre's equal-area disc to the glass, within which it lies at the cut edge: less than half a fibre. Prior
 EDGE_DARK = 0.1  # of the ordinary fibres' density, above which a fibre there is hypercontracted, or so dense that it may be. Prior
+ORDINARY, NEARER = "like the ordinary fibres of the section", "nearer to the ordinary fibres of the section than to any damage"
+ALONE = "looks normal to the network, in a section without ordinary fibres to compare with"
 MAPS = dict(zip(STATE_MAPS, FIBRE_STATES, strict=True))
 
 
@@ -89,7 +99,9 @@ def _reasons(fibres: pd.DataFrame, model: StateModel, features: pd.DataFrame, be
     normal = best == FIBRE_STATES.index("normal")
     ordinary = fibres.loc[ordinary_fibres(fibres), list(MAPS)].median()
     internal = fibres["internal_nuclei_count"].fillna(0).to_numpy()
-    reasons = ["like the ordinary fibres of the section"] * len(fibres)
+    compared = not ordinary_look(fibres) < EVEN
+    like, nearer = (ORDINARY, NEARER) if compared else (ALONE, ALONE)
+    reasons = [like] * len(fibres)
     told = np.flatnonzero(~normal | doubted)
     contributions = model.contributions(features.iloc[told])
     rows = zip(contributions, told, fibres.iloc[told].to_dict("records"), features.iloc[told].to_dict("records"), strict=True)
@@ -99,7 +111,7 @@ def _reasons(fibres: pd.DataFrame, model: StateModel, features: pd.DataFrame, be
         why = "; ".join(_phrase(name, fibre, values[name], ordinary) for name in speaking) or "no single feature stands out"
         doubt = f"may be {FIBRE_STATES[second[i]]} ({others[i].max():.2f})"
         if normal[i]:
-            reasons[i] = f"nearer to the ordinary fibres of the section than to any damage; {doubt}: {why}"
+            reasons[i] = f"{nearer}; {doubt}: {why}"
         else:
             reasons[i] = f"{why}; {doubt}" if doubted[i] else why
     for i in np.flatnonzero(normal & (internal > 0)):

@@ -84,7 +84,7 @@ def dead_look(fibres: pd.DataFrame) -> pd.Series:
     dead = fibres["map_necrotic"].to_numpy() + fibres["map_pale_fragmented"].to_numpy()
     odds = log_odds(dead)
     ordinary = odds[ordinary_fibres(fibres)]
-    usual = np.median(ordinary) if len(ordinary) else 0.0
+    usual = min(np.median(ordinary), 0.0) if len(ordinary) else 0.0  # what looks dead sooner than not is no measure of the living
     not_regenerating = dead / np.maximum(dead + fibres["map_regenerating"].to_numpy(), 1e-6)
     return pd.Series(expit(DEAD_STEEPNESS * (odds - usual - DEAD_LOG_ODDS)) * not_regenerating, index=fibres["fibre_id"].to_numpy())
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from biopsy_analyzer.classify.features import EVEN, ordinary_look
 from biopsy_analyzer.settings import Settings
-from biopsy_analyzer.tissue.flags import Flag, cell_flags, oblique_flags, percent, reference_flags
+from biopsy_analyzer.tissue.flags import Flag, below, cell_flags, oblique_flags, percent, reference_flags
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Doubts:
 
     section    a single field, tissue that is hardly muscle or was not understood, few fibres that could be judged: what was not found
                may have been missed, and no pattern is named
-    reference  dead fibres may be what is ordinary here: necrosis that was not found may be there, and no pattern is named
+    reference  no fibre looks ordinary, or dead ones may be what is ordinary here: necrosis that was not found may be there, and no pattern
+               is named
     cover      of these, that hardly any tissue lies in outlined fibres: cells seen between them may lie in fibres that were missed
     cells      kinds of inflammatory cells are hardly told apart: told with every figure that rests on them
     flags      what was measured, for `reference` and `cells`; and fibres cut obliquely, which forbid nothing
@@ -49,6 +51,12 @@ def find_doubts(fibres: pd.DataFrame, nuclei: pd.DataFrame, inflammatory: np.nda
         section.append(
             f"{percent(assessed)} of the outlined fibres could be judged, at least {percent(settings.score.min_assessed)} is wanted"
         )
-    flags = reference_flags(fibres, nuclei, settings.tissue), cell_flags(nuclei, inflammatory, settings.tissue)
+    flags = _none_ordinary(fibres) + reference_flags(fibres, nuclei, settings.tissue), cell_flags(nuclei, inflammatory, settings.tissue)
     reference, cells = (tuple(flag.message.rstrip(".") for flag in found) for found in flags)
     return Doubts(tuple(section), tuple(bare), reference, cells, (*flags[0], *flags[1], *oblique_flags(fibres, settings.tissue)))
+
+
+def _none_ordinary(fibres: pd.DataFrame) -> list[Flag]:
+    text = "Even the most normal fibres look normal by {found} only, at least {wanted} is wanted: states are told without comparison."
+    flag = below("no-ordinary-fibres", ordinary_look(fibres), EVEN, text, percent)
+    return [flag] if flag else []

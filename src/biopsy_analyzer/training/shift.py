@@ -38,7 +38,7 @@ FOLDS, ROUNDS = 5, 1000
 STRENGTHS = (100.0, 30.0, 10.0, 3.0, 1.0)
 """Of the ridge, in fibres: a parameter's prior SD is one over its root. Slopes are held ten times as strongly. Priors."""
 
-_MEASURED = ("haematoxylin", "eosin", *SEEN.values())
+_MEASURED = tuple(SEEN.values())
 """Features that every fibre of an analysis has. Without them (an outline drawn by hand) it looks ordinary to the model, whatever it is."""
 
 _SLOPES_HELD = 10.0

@@ -1,7 +1,8 @@
 """Fits the fibre state model from tables of fibres with known states: drawn sections, and annotated real images.
 
-Real fibres are few and count more. Two copies of each section are fitted, one without nuclei, so that the model also serves images
-too coarse for them. Probabilities are calibrated by one temperature, on fibres of sections that the fit did not see.
+Real fibres are few and count more. Three copies of each section are fitted: one without nuclei, so that the model also serves images
+too coarse for them, and one without what is compared, so that it also serves sections in which no fibre looks ordinary.
+Probabilities are calibrated by one temperature, on fibres of sections that the fit did not see.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 
-from biopsy_analyzer.classify.features import FEATURES, NUCLEAR_FEATURES, state_features
+from biopsy_analyzer.classify.features import COMPARED, FEATURES, NUCLEAR_FEATURES, state_features
 from biopsy_analyzer.classify.state_model import StateModel, save_state_model, two_sided
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.tables import FIBRE_STATES, STATE_PROBABILITIES
@@ -27,7 +28,7 @@ from biopsy_analyzer.training.calibration import calibration, calibration_error
 
 STRENGTH = 1.0  # inverse of the L2 penalty, per standardised slope: scikit-learn's default
 FOLDS = 5
-WITHOUT_NUCLEI = 0.3  # weight of the copies without nuclei
+WITHOUT_NUCLEI, WITHOUT_COMPARISON = 0.3, 0.1  # weights of the copies that lack these. What others gave: docs/networks.md
 
 
 def uninformed_model() -> StateModel:
@@ -135,16 +136,21 @@ def _fit(table: pd.DataFrame, weight: np.ndarray) -> StateModel:
     center = _center(features, codes)
     scale = _scale(features, center, codes)
     standardised = (features - center) / scale
-    blind = standardised.copy()
-    blind[:, [FEATURES.index(name) for name in NUCLEAR_FEATURES]] = np.nan
+    blind, alone = _without(standardised, NUCLEAR_FEATURES), _without(standardised, COMPARED)
     anchors = np.zeros((len(FIBRE_STATES), 2 * len(FEATURES)))  # next to no weight: so that a fold without a state still knows of it
-    sides = np.concatenate([*(np.hstack(two_sided(part)) for part in (standardised, blind)), anchors])
-    codes = np.concatenate([codes, codes, np.arange(len(FIBRE_STATES))])
-    weights = np.concatenate([weight, weight * WITHOUT_NUCLEI, np.full(len(FIBRE_STATES), 1e-3)])
+    sides = np.concatenate([*(np.hstack(two_sided(part)) for part in (standardised, blind, alone)), anchors])
+    codes = np.concatenate([codes, codes, codes, np.arange(len(FIBRE_STATES))])
+    weights = np.concatenate([weight, weight * WITHOUT_NUCLEI, weight * WITHOUT_COMPARISON, np.full(len(FIBRE_STATES), 1e-3)])
     fitted = LogisticRegression(C=STRENGTH, max_iter=500, tol=1e-4).fit(sides, codes, sample_weight=weights)
     slopes, intercept = fitted.coef_, fitted.intercept_
     n = len(FEATURES)
     return StateModel(FEATURES, center, scale, slopes[:, :n], slopes[:, n:], intercept, card={})
+
+
+def _without(standardised: np.ndarray, names: Iterable[str]) -> np.ndarray:
+    out = standardised.copy()
+    out[:, [FEATURES.index(name) for name in names]] = np.nan
+    return out
 
 
 def _center(features: np.ndarray, codes: np.ndarray) -> np.ndarray:
