@@ -52,6 +52,16 @@ def test_without_ordinary_fibres_a_normal_one_is_not_said_to_be_like_them(fibres
     assert found["reason"][11] == "3 macrophages inside; may be normal (0.37)"
 
 
+def test_a_fibre_cut_by_the_image_keeps_its_state_and_says_so(fibres_of, nuclei_of):
+    whole, cut = (
+        classify_fibres(section(fibres_of).assign(touches_border=at_edge), eaten(nuclei_of), model_by_hand(), SETTINGS)
+        for at_edge in (False, True)
+    )
+    assert cut["state"].tolist() == whole["state"].tolist()
+    assert cut["assessable"].all()
+    assert (cut["reason"] == whole["reason"] + "; cut by the edge of the image: its size is unknown").all()
+
+
 def test_what_says_the_same_is_told_once(fibres_of, nuclei_of):
     model = model_by_hand()
     for name in ("eosin_ratio", "eosin_spreads"):

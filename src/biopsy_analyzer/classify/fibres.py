@@ -31,6 +31,7 @@ EDGE_UM = 15.0  # from the fibre's equal-area disc to the glass, within which it
 EDGE_DARK = 0.1  # of the ordinary fibres' density, above which a fibre there is hypercontracted, or so dense that it may be. Prior
 ORDINARY, NEARER = "like the ordinary fibres of the section", "nearer to the ordinary fibres of the section than to any damage"
 ALONE = "looks normal to the network, in a section without ordinary fibres to compare with"
+CUT = "; cut by the edge of the image: its size is unknown"
 MAPS = dict(zip(STATE_MAPS, FIBRE_STATES, strict=True))
 
 
@@ -55,6 +56,7 @@ def classify_fibres(fibres: pd.DataFrame, nuclei: pd.DataFrame | None, model: St
         assessable=np.ones(len(fibres), dtype=bool),
         reason=pd.Series(reasons, index=fibres.index, dtype="str"),
     )
+    called["reason"] += np.where(fibres["touches_border"], CUT, "")
     called = _unassessable(called, small, [f"too small ({area:.0f} um2)" for area in fibres["area_um2"]])
     return _unassessable(called, unsure, [f"unsure ({p:.2f})" for p in probability])
 
