@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -10,47 +11,29 @@ import pytest
 
 from annotation_files import feature, square, write
 from biopsy_analyzer.errors import UsageError
-from biopsy_analyzer.training.annotations import Annotation, rasterise, read_annotations
+from biopsy_analyzer.training.annotations import Annotation, Source, rasterise, read_annotations
+from truth_files import write_image
 
 SHIPPED = sorted((Path(__file__).parents[2] / "annotations").rglob("*.geojson"))
 HELD_OUT = {"mdx_field_04", "toxin_border", "toxin_border2", "lymphocytes_right"}
 
 
-RING = [[1, 1], [9, 1], [9, 9], [1, 1]]
-
-
 @pytest.mark.parametrize(
-    ("geometry", "facts"),
+    ("facts", "found"),
     [
-        (None, {}),
-        ({}, {}),
-        ({"type": "Polygon"}, {}),
-        ({"type": "Polygon", "coordinates": None}, {}),
-        ({"type": "Polygon", "coordinates": []}, {}),
-        ({"type": "Polygon", "coordinates": [[]]}, {}),
-        ({"type": "Polygon", "coordinates": [RING[:3]]}, {}),
-        ({"type": "Polygon", "coordinates": [[[*xy, 0] for xy in RING]]}, {}),
-        ({"type": "Polygon", "coordinates": [[*RING[:3], [float("nan"), 1]]]}, {}),
-        ({"type": "Polygon", "coordinates": [[*RING[:3], [1]]]}, {}),
-        ({"type": "Polygon", "coordinates": [RING]}, {"um_per_px": "0.5"}),
-        ({"type": "Polygon", "coordinates": [RING]}, {"um_per_px": float("nan")}),
-        ({"type": "Polygon", "coordinates": [RING]}, {"um_per_px": None}),
-        ({"type": "Polygon", "coordinates": [RING]}, {"um_per_px": 0}),
-        ({"type": "Polygon", "coordinates": [RING]}, {"shape": [float("inf"), 1]}),
+        ({"um_per_px": "0.5"}, "source.um_per_px is '0.5'"),
+        ({"um_per_px": float("nan")}, "source.um_per_px is nan"),
+        ({"um_per_px": 0}, "source.um_per_px is 0"),
+        ({"shape": [float("inf"), 1]}, "source.shape.0 is inf"),
+        ({"shape": [0, 1]}, "source.shape.0 is 0"),
+        ({"held_out": "perhaps"}, "source.held_out is 'perhaps'"),
     ],
 )
-def test_a_damaged_outline_or_scale_is_refused_in_one_line(tmp_path: Path, geometry: object, facts: dict) -> None:
-    path = write(tmp_path / "a.geojson", [feature("Fibre: normal", geometry)], **facts)
-    with pytest.raises(UsageError, match="not an annotation file") as refused:
+def test_a_damaged_source_is_refused_in_one_line(tmp_path: Path, facts: dict, found: str) -> None:
+    path = write(tmp_path / "a.geojson", [square("Fibre: normal", 1, 1, 9, 9)], **facts)
+    with pytest.raises(UsageError, match=found) as refused:
         read_annotations(path)
     assert "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize("coordinates", [[], [1], [1, 2, 3], None, [1, float("inf")], ["a", 1]])
-def test_a_damaged_point_is_refused_in_one_line(tmp_path: Path, coordinates: object) -> None:
-    path = write(tmp_path / "a.geojson", [feature("Nucleus: internal", {"type": "Point", "coordinates": coordinates})])
-    with pytest.raises(UsageError, match="not an annotation file"):
-        read_annotations(path)
 
 
 def test_labels_states_and_ignore(annotated: Path) -> None:
@@ -77,28 +60,94 @@ def test_another_pixel_size_and_origin(annotated: Path) -> None:
     assert raster.nuclei[["y_px", "x_px"]].to_numpy().tolist() == []  # 4.5 * 2 - 10 is left of it, 15 * 2 - 2 below
 
 
-def test_nothing_annotated_is_all_ignored(tmp_path: Path) -> None:
-    raster = rasterise(read_annotations(write(tmp_path / "a.geojson", [])), (4, 5))
-    assert raster.ignore.all()
-    assert raster.fibres.sum() == 0
-    assert len(raster.nuclei) == 0
+def test_without_an_annotated_region_the_whole_image_is_and_that_is_said(tmp_path: Path) -> None:
+    annotation = read_annotations(write(tmp_path / "a.geojson", [square("Fibre: normal", 2, 3, 8, 9)]))
+    assert not annotation.region_stated
+    assert not rasterise(annotation, (20, 30)).ignore.any()
+    (note,) = annotation.notes
+    assert note.startswith("a.geojson: no 'Region: annotated' in it, so the whole image counts as annotated")
 
 
-@pytest.mark.fault(33)
+def test_what_is_not_known_is_left_out_and_told_in_one_line(tmp_path: Path) -> None:
+    features = [
+        square("Fibre: normal", 2, 3, 8, 9),
+        square("Tumor", 0, 0, 9, 9),
+        square("Tumor", 0, 0, 9, 9),
+        square("Cluster: macrophages", 0, 0, 9, 9),
+        {"type": "Feature", "geometry": {"type": "Polygon"}, "properties": {"classification": None}},
+        {"type": "Feature"},
+        feature("Fibre: normal", None),
+        square("Region: annotated", 0, 0, 30, 20),
+    ]
+    annotation = read_annotations(write(tmp_path / "a.geojson", features))
+    assert len(annotation.fibres) == 1
+    (note,) = annotation.notes
+    told = "features left out: 2 of class 'Tumor', 2 without a class, 1 of class 'Cluster: macrophages', 1 without geometry"
+    assert note.startswith(f"a.geojson: {told}; classes that are read: Fibre: ...")
+
+
 @pytest.mark.parametrize(
-    ("features", "message"),
+    ("features", "found"),
     [
-        ([square("Fibre: sick", 0, 0, 2, 2)], "unknown class 'Fibre: sick'"),
-        ([feature("Nucleus: internal", {"type": "LineString", "coordinates": [[0, 0], [2, 2]]})], "wanted a Polygon or Point"),
-        ([{"type": "Feature"}], "not an annotation file"),
+        ([], "it holds none"),
+        ([square("Fibre: sick", 0, 0, 2, 2)] * 3, "3 of class 'Fibre: sick'"),
+        ([{"type": "Feature"}], "1 without a class"),
     ],
 )
-def test_bad_files_are_named(tmp_path: Path, features: list[dict], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
+@pytest.mark.fault(33)
+def test_a_file_of_which_nothing_can_be_used_is_refused(tmp_path: Path, features: list[dict], found: str) -> None:
+    with pytest.raises(UsageError, match=f"none of its {len(features)} features can be used .{found}.; wanted classes such as"):
         read_annotations(write(tmp_path / "a.geojson", features))
 
 
-def test_missing_file_is_a_usage_error(tmp_path: Path) -> None:
+def test_pieces_are_one_fibre_holes_of_fibres_are_filled_and_those_of_regions_are_not(tmp_path: Path) -> None:
+    def ring(left: int, top: int, right: int, bottom: int) -> list[list[int]]:
+        return [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
+
+    region = [[ring(0, 0, 30, 20), ring(10, 5, 25, 15)], [ring(15, 8, 20, 12)]]  # with a hole, and an island in that
+    features = [
+        feature("Region: annotated", {"type": "MultiPolygon", "coordinates": region}),
+        feature("Fibre: normal", {"type": "MultiPolygon", "coordinates": [[ring(0, 0, 2, 2)], [ring(4, 0, 9, 5), ring(5, 1, 8, 4)]]}),
+    ]
+    annotation = read_annotations(write(tmp_path / "a.geojson", features))
+    raster = rasterise(annotation, (20, 30))
+    wanted = np.zeros((20, 30), int)
+    wanted[:2, :2] = wanted[:5, 4:9] = 1
+    np.testing.assert_array_equal(raster.fibres, wanted)
+    assert len(annotation.fibres[0]) == 4  # the larger piece is its outline
+    assert annotation.fibres[0][:, 1].max() == 9
+    ignore = np.zeros((20, 30), bool)
+    ignore[5:15, 10:25] = True
+    ignore[8:12, 15:20] = False
+    np.testing.assert_array_equal(raster.ignore, ignore)
+    assert annotation.notes == ("a.geojson: objects with holes, which are filled: 1",)
+
+
+def test_what_qupath_writes_of_a_slide_takes_size_and_pixels_from_the_image(tmp_path: Path) -> None:
+    path = tmp_path / "case.geojson"
+    state = square("Fibre: normal", 2, 3, 8, 9)
+    state["properties"]["classification"] = {"names": ["Fibre", "necrotic"], "color": [1, 2, 3]}
+    many = feature("Nucleus: internal", {"type": "MultiPoint", "coordinates": [[4.5, 5.5, 0], [1, 1]]})
+    plain = [state, many, square("Fiber : Normal", 10, 3, 16, 9), square("fibre", 18, 3, 24, 9)]
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(plain).encode())  # a list of features, and a byte order mark before it
+    with pytest.raises(UsageError, match="truth for 'case' but no image of it"):
+        read_annotations(path)
+    write_image(tmp_path / "case.PNG", np.zeros((20, 30, 3), np.uint8))
+    with pytest.raises(UsageError, match=r"case\.PNG.*or write it beside the image, as um_per_px in case\.json"):
+        read_annotations(path)
+    annotation = read_annotations(path, um_per_px=0.5)
+    assert annotation.fibre_state.tolist() == [0, 2, 1, 5]
+    assert annotation.nuclei["name"].tolist() == ["internal"] * 2
+    assert annotation.source == Source(str(tmp_path / "case.PNG"), 0.5, (20, 30), "", "", None)
+    (tmp_path / "case.json").write_text('{"um_per_px": 0.4, "held_out": true}')
+    (tmp_path / "elsewhere").mkdir()
+    named = (tmp_path / "case.PNG").rename(tmp_path / "elsewhere" / "case.PNG")
+    for images in (named, named.parent):
+        source = read_annotations(path, images).source
+        assert (source.file, source.um_per_px, source.held_out) == (str(named), 0.4, True)
+
+
+def test_a_missing_file_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not an annotation file"):
         read_annotations(tmp_path / "none.geojson")
 

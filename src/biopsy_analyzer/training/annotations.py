@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, Field, PositiveInt, ValidationError
 from skimage.draw import polygon as polygon_pixels
 
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.tables import FIBRE_STATES, NUCLEUS_KINDS
+from biopsy_analyzer.training.beside import find_image, image_grid, read_facts
+from biopsy_analyzer.training.qupath import Feature, class_key, parsed, read_collection
 from biopsy_analyzer.training.targets import UNKNOWN
 
 UNSURE = len(FIBRE_STATES) + 1
@@ -24,19 +26,27 @@ NUCLEUS_CODES = {f"Nucleus: {kind}": code for code, kind in enumerate(NUCLEUS_KI
     "Nucleus: myonucleus": 1,
     "Nucleus: unknown": UNKNOWN,
 }
-REGION_NAMES = ("Region: annotated", "Region: unsure", "Region: infiltrate", "Region: nerve", "Region: vessel", "Region: no muscle")
+ANNOTATED = "Region: annotated"
+REGION_NAMES = (ANNOTATED, "Region: unsure", "Region: infiltrate", "Region: nerve", "Region: vessel", "Region: no muscle")
+_OTHER_NAMES = {"Fibre": "Fibre: unsure", "Fibre: unassessable": "Fibre: unsure", "Nucleus": "Nucleus: unknown"}
+_CLASSES = {class_key(name): name for name in (*FIBRE_CODES, *NUCLEUS_CODES, *REGION_NAMES)}
+_CLASSES |= {class_key(name): meant for name, meant in _OTHER_NAMES.items()}
+_GEOMETRIES: dict[str, tuple[str, ...]] = {
+    key: ("Polygon", "Point") if name in NUCLEUS_CODES else ("Polygon",) for key, name in _CLASSES.items()
+}
+_TOLD = 5  # so many kinds of what is left out are told by name
 
 
 @dataclass(frozen=True)
 class Source:
-    """What an annotation was drawn on; `file` is relative to the folder of the real images, `shape` is (H, W) at level 0."""
+    """What an annotation was drawn on; `file` is absolute or relative to the folder of the real images, `shape` is (H, W) at level 0."""
 
     file: str
     um_per_px: float
     shape: tuple[int, int]
     source: str
     licence: str
-    held_out: bool  # for measuring only, never for training
+    held_out: bool | None  # for measuring only, never for training; None: not stated
     teach_states: bool = True  # False: no ordinary fibre on this slide, so the rule that compares with ordinary ones can't learn from it
     teach_maps: bool = True  # False: the states are a network's own, which would confirm itself
 
@@ -52,6 +62,11 @@ class Annotation:
     nuclei: pd.DataFrame  # marked by points: y_px, x_px, name ("internal", "macrophage", ...), kind (1..4, NUCLEUS_KINDS; 255 unknown)
     nucleus_outlines: list[np.ndarray]  # those outlined; then "Region: annotated" holds every nucleus, so that the rest is none
     nucleus_names: list[str]  # by label 1..n, [0] is ""; "unknown": an outline without a kind
+    fibre_parts: list[tuple[int, np.ndarray]] = field(default_factory=list)  # label and outline of the smaller pieces
+    nucleus_parts: list[tuple[int, np.ndarray]] = field(default_factory=list)
+    region_holes: list[tuple[str, np.ndarray]] = field(default_factory=list)
+    region_stated: bool = True  # False: no "Region: annotated" in the file, so the one in `regions` is the whole image
+    notes: tuple[str, ...] = ()  # what a user should know of how the file was read, a line each
 
 
 @dataclass(frozen=True)
@@ -63,62 +78,137 @@ class Raster:
     ignore: np.ndarray  # bool (H, W): no truth here
     nuclei: pd.DataFrame  # y_px, x_px in this raster, name, kind, fibre_id (0: between fibres); only those in the raster
     outlined: np.ndarray | None  # int32 (H, W): nuclei by label, where they are outlined
+    kept: dict[str, np.ndarray] = field(default_factory=dict)
+    """By "fibres" and "nuclei", (n + 1,): the share of an outline's pixels that no earlier outline keeps; NaN without a pixel here."""
 
 
-def read_annotations(path: Path | str) -> Annotation:
-    """Read one annotation file: a GeoJSON FeatureCollection as QuPath writes it, with a top-level `source`.
+def read_annotations(path: Path | str, images: Path | str | None = None, um_per_px: float | None = None) -> Annotation:
+    """Read one annotation file: GeoJSON as QuPath exports it, or this project's objects.geojson.
 
-    UsageError for a file that isn't one, for an unknown class name, for a geometry other than Polygon (fibres, regions, nuclei) or Point
-    (nuclei) and for one without finite positions (x, y). Holes of polygons are not read: by convention a fibre has none.
+    What its top-level `source` does not state (QuPath writes none) is taken from `<name>.json` and from the image: beside the file, or by
+    `images`, the image itself or the folder where it lies; `um_per_px` wins over both. Without a "Region: annotated" the whole image
+    is annotated. Of an object in several pieces the largest is its outline; holes of objects are filled, for by convention a fibre
+    has none, and those of regions are kept. `notes` tell what was left out.
+    UsageError for a file that isn't one, for outlines without finite positions (x, y), for other geometries than Polygon (fibres, regions,
+    nuclei) or Point (nuclei), for a missing image, and where nothing can be used.
     """
-    fibres, codes, regions, points, outlines, names = [], [0], [], [], [], [""]
-    try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-        source = _source(data["source"])
-        for feature in data["features"]:
-            name, geometry = feature["properties"]["classification"]["name"], feature["geometry"]
-            _check(path, name, geometry["type"])
-            if geometry["type"] == "Point":
-                ((y, x),) = _positions([geometry["coordinates"]], 1)
-                points.append((y, x, name.removeprefix("Nucleus: "), NUCLEUS_CODES[name]))
-                continue
-            outline = _positions(geometry["coordinates"][0], 4)[:-1]
+    path = Path(path)
+    data, features = read_collection(path)
+    source = _source(path, data.get("source"), None if images is None else Path(images), um_per_px)
+    found = _Found()
+    for feature in parsed(path, features, _GEOMETRIES):
+        found.take(feature)
+    if not (found.fibres or found.regions or found.nuclei or found.points):
+        raise UsageError(
+            f"{path}: none of its {len(features)} features can be used ({found.left_out() or 'it holds none'}); wanted classes such as "
+            "'Fibre: normal', 'Nucleus: internal' or 'Region: annotated': set them in QuPath and export again"
+        )
+    stated = any(name == ANNOTATED for name, _ in found.regions)
+    if not stated:
+        height, width = source.shape
+        found.regions.append((ANNOTATED, np.array([[0, 0], [0, width], [height, width], [height, 0]], np.float64)))
+    return Annotation(
+        source,
+        [rings[0] for rings in found.fibres],
+        np.array(found.codes, np.uint8),
+        found.regions,
+        pd.DataFrame(found.points, columns=["y_px", "x_px", "name", "kind"]),
+        [rings[0] for rings in found.nuclei],
+        found.names,
+        _further(found.fibres),
+        _further(found.nuclei),
+        found.region_holes,
+        stated,
+        tuple(found.notes(path, stated)),
+    )
+
+
+@dataclass
+class _Found:
+    """What a file holds, feature by feature; an object's rings begin with the largest."""
+
+    fibres: list[list[np.ndarray]] = field(default_factory=list)
+    codes: list[int] = field(default_factory=lambda: [0])
+    nuclei: list[list[np.ndarray]] = field(default_factory=list)
+    names: list[str] = field(default_factory=lambda: [""])
+    points: list[tuple[float, float, str, int]] = field(default_factory=list)
+    regions: list[tuple[str, np.ndarray]] = field(default_factory=list)
+    region_holes: list[tuple[str, np.ndarray]] = field(default_factory=list)
+    unused: Counter[str] = field(default_factory=Counter)
+    filled: int = 0
+
+    def take(self, feature: Feature) -> None:
+        name = _CLASSES.get(class_key(feature.name))
+        if name is None or feature.kind is None:
+            self.unused["without geometry" if name else f"of class {feature.name!r:.40}" if feature.name else "without a class"] += 1
+        elif name in REGION_NAMES:
+            self.regions += [(name, rings[0]) for rings in feature.polygons]
+            self.region_holes += [(name, hole) for rings in feature.polygons for hole in rings[1:]]
+        elif feature.points:
+            self.points += [(y, x, name.removeprefix("Nucleus: "), NUCLEUS_CODES[name]) for y, x in feature.points]
+        else:
+            self.filled += any(len(rings) > 1 for rings in feature.polygons)
+            pieces = sorted((rings[0] for rings in feature.polygons), key=_area, reverse=True)
             if name in FIBRE_CODES:
-                fibres.append(outline)
-                codes.append(FIBRE_CODES[name])
-            elif name in NUCLEUS_CODES:
-                outlines.append(outline)
-                names.append(name.removeprefix("Nucleus: "))
+                self.fibres.append(pieces)
+                self.codes.append(FIBRE_CODES[name])
             else:
-                regions.append((name, outline))
-    except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
-        raise UsageError(f"{path}: not an annotation file ({error}); see annotations/README.md for the format") from error
-    nuclei = pd.DataFrame(points, columns=["y_px", "x_px", "name", "kind"])
-    return Annotation(source, fibres, np.array(codes, np.uint8), regions, nuclei, outlines, names)
+                self.nuclei.append(pieces)
+                self.names.append(name.removeprefix("Nucleus: "))
+
+    def left_out(self) -> str:
+        kinds = [f"{n} {what}" for what, n in self.unused.most_common(_TOLD)]
+        return ", ".join(kinds) + (", and others" if len(self.unused) > _TOLD else "")
+
+    def notes(self, path: Path, stated: bool) -> list[str]:
+        notes = []
+        if self.unused:
+            known = "Fibre: ..., Nucleus: ... and Region: ... (docs/evaluating.md)"
+            notes.append(f"{path.name}: features left out: {self.left_out()}; classes that are read: {known}")
+        if not stated:
+            notes.append(f"{path.name}: no {ANNOTATED!r} in it, so the whole image counts as annotated: what isn't outlined isn't there")
+        if self.filled:
+            notes.append(f"{path.name}: objects with holes, which are filled: {self.filled}")
+        return notes
 
 
-def _source(facts: dict[str, Any]) -> Source:
-    um_per_px = facts["um_per_px"]
-    if isinstance(um_per_px, str) or not 0 < um_per_px < np.inf:
-        raise ValueError(f"um_per_px {um_per_px!r}, wanted a number above 0")
-    return Source(**{**facts, "shape": (int(facts["shape"][0]), int(facts["shape"][1]))})
+def _area(ring: np.ndarray) -> float:
+    y, x = ring.T
+    return float(abs(np.dot(y, np.roll(x, 1)) - np.dot(x, np.roll(y, 1))) / 2)
 
 
-def _positions(coordinates: list[list[float]], least: int) -> np.ndarray:
-    """Positions (n, 2) as (y, x) of those (x, y) in the file."""
-    found = np.array(coordinates, dtype=np.float64)
-    if found.ndim != 2 or found.shape[1] != 2 or len(found) < least or not np.isfinite(found).all():
-        raise ValueError(f"coordinates of shape {found.shape}, wanted at least {least} finite positions (x, y)")
-    return found[:, ::-1]
+def _further(objects: list[list[np.ndarray]]) -> list[tuple[int, np.ndarray]]:
+    return [(label, ring) for label, rings in enumerate(objects, start=1) for ring in rings[1:]]
 
 
-def _check(path: Path | str, name: str, geometry_type: str) -> None:
-    known = [*FIBRE_CODES, *NUCLEUS_CODES, *REGION_NAMES]
-    if name not in known:
-        raise UsageError(f"{path}: unknown class {name!r}; known: {', '.join(known)}")
-    wanted = ("Polygon", "Point") if name in NUCLEUS_CODES else ("Polygon",)
-    if geometry_type not in wanted:
-        raise UsageError(f"{path}: {name!r} is a {geometry_type}, wanted a {' or '.join(wanted)}")
+class _Stated(BaseModel):
+    """What a file's `source` may state; other keys are passed over."""
+
+    file: str | None = None
+    um_per_px: float | None = Field(None, gt=0, allow_inf_nan=False, strict=True)
+    shape: tuple[PositiveInt, PositiveInt] | None = None
+    source: str = ""
+    licence: str = ""
+    held_out: bool | None = None
+    teach_states: bool = True
+    teach_maps: bool = True
+
+
+def _source(path: Path, stated: object, images: Path | None, um_per_px: float | None) -> Source:
+    try:
+        known = _Stated.model_validate({} if stated is None else stated)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(["source", *map(str, fault["loc"])])
+        raise UsageError(f"{path}: not an annotation file ({where} is {fault['input']!r:.40}: {fault['msg']})") from error
+    facts = read_facts(path.parent, path.stem)
+    rest = known.model_dump(include={"source", "licence", "teach_states", "teach_maps"})
+    rest["held_out"] = facts.held_out if known.held_out is None else known.held_out
+    if known.file is not None and known.um_per_px is not None and known.shape is not None:
+        return Source(known.file, known.um_per_px, known.shape, **rest)
+    image = find_image(path.parent, path.stem, images, known.file)
+    grid = image_grid(image, um_per_px or known.um_per_px or facts.um_per_px)
+    return Source(known.file or str(image.resolve()), known.um_per_px or grid.um_per_px, known.shape or grid.shape, **rest)
 
 
 def rasterise(
@@ -137,26 +227,36 @@ def rasterise(
         rows, columns = (outline * scale - origin_px - 0.5).T
         return polygon_pixels(rows, columns, shape)
 
-    def labelled(outlines: list[np.ndarray]) -> np.ndarray:
-        labels = np.zeros(shape, np.int32)
+    def labelled(part: str, outlines: list[np.ndarray], parts: list[tuple[int, np.ndarray]]) -> np.ndarray:
+        labels, drawn = np.zeros(shape, np.int32), np.zeros(len(outlines) + 1)
+        further: dict[int, list[np.ndarray]] = {}
+        for label, outline in parts:
+            further.setdefault(label, []).append(outline)
         for label in range(len(outlines), 0, -1):  # backwards: the first is drawn last and keeps an overlap
-            labels[filled(outlines[label - 1])] = label
+            for outline in (outlines[label - 1], *further.get(label, [])):
+                inside = filled(outline)
+                labels[inside] = label
+                drawn[label] += len(inside[0])
+        with np.errstate(invalid="ignore"):
+            kept[part] = np.bincount(labels[labels > 0], minlength=len(drawn)) / drawn
         return labels
 
-    fibres = labelled(annotation.fibres)
-    outlined = labelled(annotation.nucleus_outlines) if annotation.nucleus_outlines else None
-    ignore = np.ones(shape, bool)
-    for name, outline in annotation.regions:
-        if name == "Region: annotated":
-            ignore[filled(outline)] = False
-    unsure = np.zeros(shape, bool)
-    for name, outline in annotation.regions:
-        if name == "Region: unsure":
-            unsure[filled(outline)] = True
-    ignore |= unsure & (fibres == 0) & (True if outlined is None else outlined == 0)
+    def within(region: str) -> np.ndarray:
+        depth = np.zeros(shape, np.int16)  # an island in a hole lies in two outlines and one hole
+        for rings, step in ((annotation.regions, 1), (annotation.region_holes, -1)):
+            for name, outline in rings:
+                if name == region:
+                    depth[filled(outline)] += step
+        return depth > 0
+
+    kept: dict[str, np.ndarray] = {}
+    fibres = labelled("fibres", annotation.fibres, annotation.fibre_parts)
+    outlined = labelled("nuclei", annotation.nucleus_outlines, annotation.nucleus_parts) if annotation.nucleus_outlines else None
+    known = (fibres > 0) if outlined is None else (fibres > 0) | (outlined > 0)
+    ignore = ~within(ANNOTATED) | (within("Region: unsure") & ~known)
     nuclei = annotation.nuclei.copy()
     nuclei[["y_px", "x_px"]] = nuclei[["y_px", "x_px"]] * scale - np.array(origin_px)
     inside = nuclei.y_px.between(0, shape[0], inclusive="left") & nuclei.x_px.between(0, shape[1], inclusive="left")
     nuclei = nuclei[inside].reset_index(drop=True)
     nuclei["fibre_id"] = fibres[nuclei.y_px.astype(int), nuclei.x_px.astype(int)]
-    return Raster(fibres, annotation.fibre_state, ignore, nuclei, outlined)
+    return Raster(fibres, annotation.fibre_state, ignore, nuclei, outlined, kept)

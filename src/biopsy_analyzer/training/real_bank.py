@@ -31,7 +31,7 @@ def annotated_patches(paths: Iterable[Path | str], real_folder: Path | str) -> I
     Keys and dtypes as in `write_real_bank`. Nuclei marked by points are not all there are: `nuclei` holds discs at the points and
     `kinds` is 255 elsewhere, so it can't teach where there is no nucleus. Outlined ones can, and `kinds` is 0 between them.
     """
-    for annotation in map(read_annotations, paths):
+    for annotation in (read_annotations(path, real_folder) for path in paths):
         source = annotation.source
         if source.held_out:
             continue

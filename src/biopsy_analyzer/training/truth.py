@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 import tifffile
-from pydantic import BaseModel, ConfigDict, ValidationError
+from skimage.measure import label as measure_label
 
-from biopsy_analyzer.errors import MissingPixelSize, UsageError
+from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.grid import PixelGrid
-from biopsy_analyzer.slide import open_slide
 from biopsy_analyzer.tables import FIBRE_STATES, NUCLEUS_KINDS, NUCLEUS_TYPES
-from biopsy_analyzer.training.annotations import rasterise, read_annotations
+from biopsy_analyzer.training.annotations import Annotation, Raster, rasterise, read_annotations
+from biopsy_analyzer.training.beside import IMAGES, LABELS, files_named, find_image, image_grid, read_facts
 from biopsy_analyzer.training.draw import draw_section, render
 from biopsy_analyzer.training.draw.recipe import Difficulty
 from biopsy_analyzer.training.draw.write import write_png
 
-IMAGES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
-LABELS = (".png", ".tif", ".tiff")
+_SHOWN = 5  # of a list in a line for the user
+_COVERED = 0.5  # an outline that keeps less of its pixels is told of. Prior
 _NUCLEI = (*NUCLEUS_KINDS, *NUCLEUS_TYPES)
 FIRST_SEED: dict[Difficulty, int] = {"clean": 9_000_000, "usual": 9_100_000, "hard": 9_200_000}
 """Sections for judging start at these seeds, and training never draws from 9,000,000 on."""
@@ -43,24 +44,42 @@ class Truth:
     drawn: bool = False
     held_out: bool | None = None  # None: not stated
     teach_states: bool = True  # False: for outlines only (annotations.Source)
+    notes: tuple[str, ...] = ()  # what a user should know of how it was read, a line each
 
 
 def read_folder(folder: Path, *, images: Path | None = None, um_per_px: float | None = None) -> list[Truth]:
     """The truths of a folder, by name: `<name>_fibres.png|tif`, `<name>_nuclei.png|tif` (label images) or `<name>.geojson`.
 
-    The image `<name>.png|tif|jpg` lies beside them, or for GeoJSON in `images` under the path that its source names.
-    An optional `<name>.json` states `um_per_px`, `fibre_states` and `nucleus_types` ({"label": name}), `drawn` and `held_out`.
+    The image `<name>.png|tif|jpg|...` lies beside them, or for GeoJSON by `images` (`annotations.read_annotations`). Endings may be in
+    capitals. An optional `<name>.json` states `um_per_px`, `fibre_states` and `nucleus_types` ({"label": name}), `drawn` and `held_out`.
     The pixel size is `um_per_px`, else that of the JSON or GeoJSON, else the image file's own.
     UsageError without any truth, without the image, for label images of another size, and for unknown names and values of the wrong kind.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: not a folder; wanted images with <name>_fibres.png, <name>_nuclei.png or <name>.geojson beside them")
-    names = {path.stem for path in folder.glob("*.geojson")}
-    for part in ("_fibres", "_nuclei"):
-        names |= {path.stem.removesuffix(part) for path in folder.iterdir() if path.stem.endswith(part) and path.suffix.lower() in LABELS}
+    names = _names_of_truths(folder)
     if not names:
         raise UsageError(f"{folder}: no truth found; wanted <name>_fibres.png, <name>_nuclei.png or <name>.geojson beside each image")
+    if images is not None and images.is_file() and len(names) > 1:
+        raise UsageError(f"{images}: one image for {len(names)} truths of {folder}; wanted the folder of their images, or one truth")
     return [_read_truth(folder, name, images, um_per_px) for name in sorted(names)]
+
+
+def images_without_truth(folder: Path) -> list[str]:
+    """A line that names the images of a folder beside which no truth lies; none, where there is no such image."""
+    names = _names_of_truths(folder)
+    own = {path for name in names for path in files_named(folder, name, ("", *IMAGES))}
+    made = ("_fibres", "_nuclei", "_marked")
+    others = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGES and not path.stem.endswith(made)]
+    bare = [path.name for path in others if path not in own and path.is_file()]
+    return [f"images without truth beside them, not judged: {_some(bare)}"] if bare else []
+
+
+def _names_of_truths(folder: Path) -> set[str]:
+    names = {path.stem for path in folder.iterdir() if path.suffix.lower() == ".geojson"}
+    for part in ("_fibres", "_nuclei"):
+        names |= {path.stem.removesuffix(part) for path in folder.iterdir() if path.stem.endswith(part) and path.suffix.lower() in LABELS}
+    return names
 
 
 def read_labels(path: Path) -> np.ndarray:
@@ -79,7 +98,7 @@ def read_labels(path: Path) -> np.ndarray:
 
 def find_labels(folder: Path, name: str, part: str) -> Path | None:
     """`<name>_<part>` with any label image's suffix in `folder`, or None."""
-    found = [folder / f"{name}_{part}{suffix}" for suffix in LABELS if (folder / f"{name}_{part}{suffix}").is_file()]
+    found = files_named(folder, f"{name}_{part}", LABELS)
     return found[0] if found else None
 
 
@@ -106,18 +125,20 @@ def draw_truth(
 
 
 def _read_truth(folder: Path, name: str, images: Path | None, um_per_px: float | None) -> Truth:
-    annotation_path = folder / f"{name}.geojson"
-    if annotation_path.is_file():
-        return annotated_truth(annotation_path, images, um_per_px)
+    drawings = files_named(folder, name, (".geojson",))
+    rasters = {part: files_named(folder, f"{name}_{part}", LABELS) for part in ("fibres", "nuclei")}
+    if drawings:
+        truth = annotated_truth(drawings[0], images, um_per_px)
+        return _with_notes(truth, _second_truths([[*drawings, *rasters["fibres"], *rasters["nuclei"]]]))
+    facts = read_facts(folder, name)
     facts_path = folder / f"{name}.json"
-    facts = _facts(facts_path)
-    image = _image_beside(folder, name)
-    grid = _grid(image, um_per_px or facts.um_per_px)
-    parts = {part: read_labels(path) for part in ("fibres", "nuclei") if (path := find_labels(folder, name, part))}
+    image = find_image(folder, name)
+    grid = image_grid(image, um_per_px or facts.um_per_px)
+    parts = {part: read_labels(paths[0]) for part, paths in rasters.items() if paths}
     for part, labels in parts.items():
         if labels.shape != grid.shape:
             raise UsageError(f"{folder / name}_{part}: {labels.shape} px, but the image {image.name} has {grid.shape}")
-    return Truth(
+    truth = Truth(
         name=name,
         image=image,
         grid=grid,
@@ -128,76 +149,89 @@ def _read_truth(folder: Path, name: str, images: Path | None, um_per_px: float |
         drawn=facts.drawn,
         held_out=facts.held_out,
     )
+    return _with_notes(truth, _second_truths(rasters.values()) + [_mask(rasters[part][0], labels) for part, labels in parts.items()])
 
 
 def annotated_truth(path: Path, images: Path | None, um_per_px: float | None = None) -> Truth:
-    """The truth of one annotation file; its image lies beside it, or in `images` under the path that its source names.
+    """The truth of one annotation file; its image lies beside it, or is `images`, or lies in that folder (`read_annotations`).
 
-    UsageError for a damaged file, a missing image, and one of another size.
+    Without a fibre in it, fibres are judged only where a "Region: annotated" says that there are none.
+    UsageError for a damaged file, a missing image, one of another size, and one beyond which all outlined fibres lie.
     """
-    annotation = read_annotations(path)
+    annotation = read_annotations(path, images, um_per_px)
     source = annotation.source
-    image = _image_beside(path.parent, path.stem, None if images is None else images / source.file)
-    grid = _grid(image, um_per_px or source.um_per_px)
+    image = find_image(path.parent, path.stem, images, source.file)
+    facts = read_facts(path.parent, path.stem)
+    grid = image_grid(image, um_per_px or source.um_per_px)
     if grid.shape != source.shape:
-        raise UsageError(f"{path}: drawn on {source.shape} px, but the image {image.name} has {grid.shape}")
+        raise UsageError(
+            f"{path}: drawn on {source.shape} px, but the image {image.name} has {grid.shape}; wanted that image, at full size"
+        )
     raster = rasterise(annotation, grid.shape)
     yx_um = grid.to_um(raster.nuclei[["y_px", "x_px"]].to_numpy())
     marks = pd.DataFrame({"y_um": yx_um[:, 0], "x_um": yx_um[:, 1], "name": raster.nuclei["name"]})
-    only_nuclei = raster.outlined is not None and not annotation.fibres
+    no_fibres = not annotation.fibres and (raster.outlined is not None or not annotation.region_stated)
     return Truth(
         name=path.stem,
         image=image,
         grid=grid,
-        fibres=None if only_nuclei else raster.fibres,
-        fibre_state=None if only_nuclei else _decoded(raster.fibre_state, FIBRE_STATES),
+        fibres=None if no_fibres else raster.fibres,
+        fibre_state=None if no_fibres else _decoded(raster.fibre_state, FIBRE_STATES),
         nuclei=raster.outlined,
         nucleus_type=None if raster.outlined is None else [name.replace("unknown", "") for name in annotation.nucleus_names],
         marks=marks if len(marks) else None,
         ignore=raster.ignore,
+        drawn=facts.drawn,
         held_out=source.held_out,
         teach_states=source.teach_states,
+        notes=annotation.notes + tuple(_lost(path, annotation, raster, image)),
     )
 
 
-def _grid(image: Path, um_per_px: float | None) -> PixelGrid:
-    try:
-        with open_slide(image, um_per_px=um_per_px) as slide:
-            return slide.grid()
-    except MissingPixelSize as error:
-        raise UsageError(f"{error}; or write it beside the image, as um_per_px in {image.with_suffix('.json').name}") from error
+def _lost(path: Path, annotation: Annotation, raster: Raster, image: Path) -> list[str]:
+    """A line for outlines that lie beyond the image, and for those that earlier ones cover."""
+    notes, (height, width) = [], raster.fibres.shape
+    for part, kept in raster.kept.items():
+        beyond = (np.flatnonzero(np.isnan(kept[1:])) + 1).tolist()
+        where = f"{image.name} ({width} x {height} px)"
+        if beyond and len(beyond) == len(kept) - 1 and len(annotation.fibres) + len(annotation.nucleus_outlines) == len(beyond):
+            raise UsageError(
+                f"{path}: none of its {len(beyond)} {part} lies on {where}; wanted the image that it was drawn on, at full size"
+            )
+        if beyond:
+            notes.append(f"{path.name}: {part} without a pixel of {where}: {len(beyond)} of {len(kept) - 1} ({_some(beyond)} of the file)")
+        covered = (np.flatnonzero(kept[1:] < _COVERED) + 1).tolist()
+        if covered:
+            notes.append(
+                f"{path.name}: {part} mostly under earlier ones of the file, which keep an overlap: {len(covered)} of {len(kept) - 1} "
+                f"({_some(covered)}); outlined twice, or one outline over all? Delete what is too much"
+            )
+    return notes
 
 
-def _image_beside(folder: Path, name: str, otherwise: Path | None = None) -> Path:
-    candidates = [folder / f"{name}{suffix}" for suffix in IMAGES] + ([otherwise] if otherwise else [])
-    for path in candidates:
-        if path.is_file():
-            return path
-    raise UsageError(
-        f"{folder}: truth for {name!r} but no image of it; wanted {name}.png, .tif or .jpg" + (f" or {otherwise}" if otherwise else "")
-    )
+def _second_truths(groups: Iterable[list[Path]]) -> list[str]:
+    """A line for each group of files of which only the first is read."""
+    return [f"{paths[0].name} is read as the truth, not {_some([path.name for path in paths[1:]])}" for paths in groups if len(paths) > 1]
 
 
-class _Facts(BaseModel):
-    """What `<name>.json` may state; other keys are passed over."""
+def _mask(path: Path, labels: np.ndarray) -> str:
+    """A line for a label image that looks like a binary mask; "" for others."""
+    values = np.unique(labels)
+    values = values[values > 0]
+    pieces = measure_label(labels > 0, return_num=True)[1] if len(values) == 1 else 0
+    if pieces < 2:
+        return ""
+    what = f"{path.name}: one object in {pieces} pieces (every one has the value {values[0]})"
+    return f"{what}; a binary mask? Wanted a number of its own for each"
 
-    model_config = ConfigDict(strict=True, frozen=True)
-    um_per_px: float | None = None
-    fibre_states: dict[str, str] | None = None
-    nucleus_types: dict[str, str] | None = None
-    drawn: bool = False
-    held_out: bool | None = None
+
+def _with_notes(truth: Truth, notes: list[str]) -> Truth:
+    return replace(truth, notes=truth.notes + tuple(filter(None, notes)))
 
 
-def _facts(path: Path) -> _Facts:
-    if not path.is_file():
-        return _Facts()
-    try:
-        return _Facts.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        fault = error.errors()[0]
-        found = f"{'.'.join(map(str, fault['loc']))} is {fault['input']!r:.60}: " if fault["loc"] else ""
-        raise UsageError(f"{path}: {found}{fault['msg']}; wanted an object of {', '.join(_Facts.model_fields)}, as far as known") from error
+def _some(found: Sequence[object]) -> str:
+    """The first few of what was found, by name."""
+    return ", ".join(map(str, found[:_SHOWN])) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
 
 
 def _names(stated: dict[str, str] | None, labels: np.ndarray | None, known: tuple[str, ...], where: str) -> list[str] | None:
