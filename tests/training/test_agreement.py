@@ -7,9 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import linear_sum_assignment
+from scipy.stats import binom
 
 from biopsy_analyzer.training import agreement
-from biopsy_analyzer.training.agreement import FALSE, MISSED, class_figures, confusion, internal_figures, match, named, segmentation_figures
+from biopsy_analyzer.training.agreement import (
+    FALSE,
+    MISSED,
+    class_figures,
+    confusion,
+    internal_figures,
+    match,
+    named,
+    segmentation_figures,
+    share_interval,
+)
 
 label_images = arrays(np.int32, (9, 11), elements=st.integers(0, 4))
 ignored_areas = arrays(np.bool_, (9, 11))
@@ -197,6 +208,27 @@ def test_drawing_images_keeps_what_lies_in_one_image_together() -> None:
     assert 0.35 < by_object.ci95[0] < by_object.ci95[1] < 0.65
 
 
+def test_no_interval_of_a_share_is_narrower_than_the_exact_one() -> None:
+    """Textbook values of Clopper & Pearson: 1 of 1 right is 2.5 to 100 %, 0 of 30 is 0 to 11.57 %."""
+    assert share_interval(1, 1) == (pytest.approx(0.025), 1)
+    assert share_interval(0, 30) == (0, pytest.approx(0.1157, abs=5e-5))
+    assert share_interval(0, 0) == (0, 1)
+    one = segmentation_figures(match(squares((10, 10)), squares((10, 10))))
+    assert one["recall50"].ci95 == one["precision75"].ci95 == (pytest.approx(0.025), 1)
+    assert one["f1_50"].ci95 == (pytest.approx(2 * 0.025 / 1.025), 1)
+    assert {one[name].value: one[name].ci95 for name in ("mean_iou", "area_bias", "dice")} == {1: None, 0: None}  # means of a single one
+    few = segmentation_figures(pd.concat([match(squares((10, 10)), squares((10, 10)))] * 3))
+    low = 0.025 ** (1 / 3)  # three of three
+    assert few["f1_50"].ci95 == few["panoptic_quality"].ci95 == (pytest.approx(2 * low / (1 + low)), 1)
+
+
+def test_the_exact_interval_holds_what_it_promises() -> None:
+    """Of the numbers right out of 12 that are likely at a share of 0.9, those whose interval misses it have together at most 5 %."""
+    k = np.arange(13)
+    missing = [not low <= 0.9 <= high for low, high in (share_interval(hits, 12) for hits in k)]
+    assert 0 < binom.pmf(k, 12, 0.9)[missing].sum() <= 0.05
+
+
 STATES = ("normal", "necrotic")
 
 
@@ -233,6 +265,23 @@ def test_a_class_that_the_truth_lacks_does_not_enter_the_mean() -> None:
     result = class_figures(judged_states(), ("normal", "necrotic", "regenerating"))
     assert result["macro_f1"].value == pytest.approx((0.5 + 2 / 3) / 2)
     assert result["f1 regenerating"].value is None
+
+
+def test_a_class_that_is_missed_whole_counts_nought_end_to_end_only() -> None:
+    units = match(squares((5, 5), (5, 20), (20, 5)), np.where(squares((5, 5), (5, 20), (20, 5)) < 3, squares((5, 5), (5, 20), (20, 5)), 0))
+    units = named(units, ["", "normal", "normal", "necrotic"], ["", "normal", "normal"])
+    result = class_figures(units, STATES, healthy="normal")
+    assert (result["macro_f1"].value, result["macro_f1_end_to_end"].value) == (1, 0.5)
+    assert result["f1 necrotic"].value is None
+    assert (result["sick_found"].value, result["sick_found"].ci95) == (0, (0, pytest.approx(0.975)))
+    normal, necrotic = (2 * j / (1 + j) for j in (0.025**0.5, 0.975))  # two of two at the least, none of one at the most
+    assert result["macro_f1"].ci95 == (pytest.approx(normal), 1)
+    assert result["macro_f1_end_to_end"].ci95 == (pytest.approx(0.5 - (1 - normal) / 2), pytest.approx(0.5 + necrotic / 2))
+
+
+def test_kappa_of_full_agreement_has_an_interval() -> None:
+    low, high = internal_figures(np.array([0, 0, 1, 1]), np.array([0, 0, 2, 1]))["kappa"].ci95
+    assert (low, high) == (pytest.approx((0.025**0.25 - 0.5) / 0.5), 1)  # by chance half of them would agree
 
 
 def test_unknown_class_is_an_error() -> None:

@@ -69,6 +69,10 @@ def test_drawing_whole_images_widens_the_interval():
     assert widths[0] > 2 * widths[1]
 
 
+def test_of_one_call_there_is_no_interval():
+    assert calibration(called(np.array([0.8]), np.array([False])), by_image=False)["calls"]["ece"]["ci95"] is None
+
+
 def test_nothing_known_gives_nothing():
     assert calibration(called(np.array([]), np.array([], bool)), by_image=True) is None
 

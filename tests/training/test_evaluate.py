@@ -157,7 +157,7 @@ def test_the_whole_method_is_judged(with_truth: Path, fake_models: Models, tmp_p
     console = Console(width=80, file=io.StringIO())
     print_evaluation(evaluation, console)
     lines = console.file.getvalue().splitlines()
-    assert any(line.startswith("F1 at IoU 0.75") and "1.000 (1.000..1.000) n 9" in line for line in lines)  # not wrapped
+    assert any(line.startswith("F1 at IoU 0.75") and "1.000 (0.798..1.000) n 9" in line for line in lines)  # not wrapped
     (heads,) = (line.split() for line in lines if line.startswith("truth") and "necrotic" in line)
     assert heads[:6] == ["truth", "\\", "found", "normal", "necrotic", "pale-fr."]
     assert any(line.startswith("pale-fragmented ") for line in lines)
@@ -227,6 +227,90 @@ def test_an_image_of_another_stain_is_judged_as_nothing_found(with_truth: Path, 
         assert value(evaluation, "nuclei", "recall50") == 0
     else:
         assert evaluation["nuclei"] is None  # nobody looks for nuclei in such pixels
+
+
+def test_images_trained_on_are_told_apart(with_truth: Path, tmp_path: Path) -> None:
+    """Nine fibres in each of three images; of the second, trained on, all are found, of the others all but one and two."""
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    truth = cv2.imread(str(with_truth / "section_fibres.png"), cv2.IMREAD_UNCHANGED)
+    for name, held_out, missed in (("section", True, 1), ("tissue", False, 0), ("vague", None, 2)):
+        for part in (".png", "_fibres.png"):
+            if name != "section":
+                shutil.copy(with_truth / f"section{part}", with_truth / f"{name}{part}")
+        (with_truth / f"{name}.json").write_text(json.dumps({"um_per_px": 0.5, "held_out": held_out}))
+        write_image(labels / f"{name}_fibres.png", np.where(truth > 9 - missed, 0, truth))
+    evaluation = evaluate_folder(with_truth, None, labels=labels)
+    assert evaluation["judged_on"] == "2 of 3 images: those not trained on"
+    assert (evaluation["fibres"]["counts"]["truth"], value(evaluation, "fibres", "recall50")) == (18, 15 / 18)
+    assert (evaluation["trained_on"]["fibres"]["counts"]["truth"], value(evaluation["trained_on"], "fibres", "recall50")) == (9, 1)
+    assert "; 2 slides" in evaluation["interval"]
+    screen = io.StringIO()
+    print_evaluation(evaluation, Console(width=80, file=screen))
+    shown = screen.getvalue()
+    assert 0 < shown.index("Judged on 2 of 3 images") < shown.index("The images trained on, which prove nothing")
+    for name in ("section", "vague"):
+        (with_truth / f"{name}.json").write_text('{"um_per_px": 0.5, "held_out": false}')
+    evaluation = evaluate_folder(with_truth, None, labels=labels)
+    assert (evaluation["judged_on"], evaluation["trained_on"]) == ("all 3 images", None)
+    assert value(evaluation, "fibres", "recall50") == 24 / 27
+
+
+def test_windows_of_one_slide_are_drawn_together(with_truth: Path, tmp_path: Path) -> None:
+    """Twelve drawings of one image, in half of which nothing is found: one slide, so objects are drawn; of two slides also slides."""
+    ring = [[1, 1], [100, 1], [100, 100], [1, 100], [1, 1]]
+    shape = {"type": "Polygon", "coordinates": [ring]}
+    drawing = [{"type": "Feature", "geometry": shape, "properties": {"classification": {"name": "Fibre: normal"}}}]
+    drawings, labels = tmp_path / "drawings", tmp_path / "labels"
+    drawings.mkdir()
+    labels.mkdir()
+    found = np.zeros((600, 800), np.uint8)
+    found[1:100, 1:100] = 1
+    for number in range(12):
+        source = {"file": "section.png", "um_per_px": 0.5, "shape": [600, 800]}
+        (drawings / f"{number}.geojson").write_text(json.dumps({"source": source, "features": drawing}))
+        write_image(labels / f"{number}_fibres.png", found if number % 2 else np.zeros_like(found))
+    one = evaluate_folder(drawings, None, images=with_truth, labels=labels)
+    low, high = one["fibres"]["figures"]["recall50"]["ci95"]
+    assert 0.1 < low < 0.5 < high < 0.9
+    assert one["interval"].endswith("; 1 slide")
+    for number in range(1, 12, 2):
+        shutil.copy(with_truth / "section.png", with_truth / "other.png")
+        source = {"file": "other.png", "um_per_px": 0.5, "shape": [600, 800]}
+        (drawings / f"{number}.geojson").write_text(json.dumps({"source": source, "features": drawing}))
+    two = evaluate_folder(drawings, None, images=with_truth, labels=labels)
+    assert two["fibres"]["figures"]["recall50"] == {"value": 0.5, "ci95": (0.0, 1.0), "n": 12}
+    assert len([note for note in two["notes"] if "the whole image counts as annotated" in note]) == 12
+
+
+def test_nothing_judged_is_an_error_that_says_why(with_truth: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels").mkdir()
+    shutil.copy(with_truth / "section_nuclei.png", tmp_path / "labels")
+    (with_truth / "section_nuclei.png").unlink()
+    done = evaluated(with_truth, "--labels", tmp_path / "labels", folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "ERROR evaluate: nothing could be judged: section: the truth has fibres, what is judged has nuclei" in done.stderr
+    (tmp_path / "labels" / "section_nuclei.png").rename(tmp_path / "labels" / "section_fibres.png")
+    ring = [[700, 500], [790, 500], [790, 590], [700, 500]]
+    region = {"type": "Polygon", "coordinates": [[[0, 0], [9, 0], [9, 9], [0, 0]]]}
+    features = [
+        {"type": "Feature", "geometry": shape, "properties": {"classification": {"name": name}}}
+        for name, shape in (("Fibre: normal", {"type": "Polygon", "coordinates": [ring]}), ("Region: annotated", region))
+    ]
+    (with_truth / "section.geojson").write_text(json.dumps(features))
+    with pytest.raises(UsageError, match=r"nothing could be judged: .*; section: none of \d+ objects counts; each lies mostly"):
+        evaluate_folder(with_truth, None, labels=tmp_path / "labels")
+
+
+def test_nothing_there_and_nothing_found_is_judged_and_said(with_truth: Path) -> None:
+    for part in ("fibres", "nuclei"):
+        write_image(with_truth / f"section_{part}.png", np.zeros((600, 800), np.uint8))
+    evaluation = evaluate_folder(with_truth, None, labels=with_truth)
+    assert evaluation["notes"] == ["section: no object in the truth, and none found"]
+    assert evaluation["fibres"]["counts"]["false"] == 0
+    screen = io.StringIO()
+    print_evaluation(evaluation, Console(width=80, file=screen))
+    assert "Note: section: no object in the truth, and none found\n" in screen.getvalue()
 
 
 def test_drawn_sections_are_judged_by_the_same_way(fake_models: Models, tmp_path: Path) -> None:

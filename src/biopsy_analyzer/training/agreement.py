@@ -2,7 +2,9 @@
 
 Everything rests on one table of *units*, made by `match`: a unit is a hit (a truth object and its prediction), a missed truth
 object, or a false find. Every figure is a ratio of sums over units, so pooling images is concatenating their tables, and the
-bootstrap draws units (or whole images) again and takes the same ratios.
+bootstrap draws units again, and whole images, and takes the same ratios: the wider of both counts. A bootstrap of ten right out of ten
+never sees a wrong one, so the interval of a share is never narrower than the exact binomial one (Clopper & Pearson 1934). With J the
+share of hits among all units, F1 is 2 J / (1 + J), and so has one too, as the mean F1 of classes has. A mean of a single object has none.
 
 What doesn't count: an object of which more than half lies in the ignored area, and an object cut by the image's edge that shows
 less than `min_cut_px`, is *void*: neither hit nor missed nor false, on either side alike; a pair of which one is void is void.
@@ -11,11 +13,13 @@ Overlaps are measured outside the ignored area only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import beta
 
 HIT_IOU = 0.5
 """A prediction is a hit where its intersection over union with a truth object is greater; above 0.5 no object can have two."""
@@ -33,14 +37,15 @@ UNITS = {
 MISSED, FALSE, UNASSESSABLE, UNKNOWN = "missed", "false", "unassessable", ""
 
 Sums = dict[str, np.ndarray]
+Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A value (None: nothing to judge), its 95 % bootstrap interval, and the number of objects it rests on."""
+    """A value (None: nothing to judge), its 95 % interval (None: of too few to say), and the number of objects it rests on."""
 
     value: float | None
-    ci95: tuple[float, float] | None
+    ci95: Span | None
     n: int
 
 
@@ -114,9 +119,9 @@ def segmentation_figures(
 ) -> dict[str, Figure]:
     """Precision, recall and F1 at IoU 0.5 and 0.75, mean IoU of hits, panoptic quality, Dice of the foreground, area bias.
 
-    units: rows of `match`, of one or many images. images: the image of each row; given, the bootstrap draws images, otherwise
-    objects. Panoptic quality is sum of IoU over (truth + predictions) / 2 (Kirillov 2019). Area bias is the mean over hits of
-    predicted over true area, minus 1. A figure with nothing in its denominator has the value None.
+    units: rows of `match`, of one or many images. images: the image of each row, drawn whole beside single objects. Panoptic quality is
+    sum of IoU over (truth + predictions) / 2 (Kirillov 2019). Area bias is the mean over hits of predicted over true area, minus 1. A
+    figure with nothing in its denominator has the value None.
     """
     counted = ~units.void
     hit = counted & (units.iou > HIT_IOU)
@@ -142,7 +147,21 @@ def segmentation_figures(
 
     n_hits, n_truth, n_pred = int(hit.sum()), int(rows["truth"].sum()), int(rows["pred"].sum())
     n = {"mean_iou": n_hits, "area_bias": n_hits, "precision50": n_pred, "precision75": n_pred}
-    return _figures(pd.DataFrame(rows), ratios, n, n_truth, images, rounds, seed)
+
+    def exact(s: dict[str, float]) -> dict[str, Span]:
+        found: dict[str, Span] = {}
+        for level in ("50", "75"):
+            hits = s[f"hit{level}"]
+            found |= {f"precision{level}": share_interval(hits, s["pred"]), f"recall{level}": share_interval(hits, s["truth"])}
+            found[f"f1_{level}"] = _f1_interval(hits, s["truth"] + s["pred"])
+        return found
+
+    def still(s: dict[str, float]) -> dict[str, Span]:
+        low, high = _f1_interval(s["hit50"], s["truth"] + s["pred"])
+        mean_iou = s["iou"] / max(1.0, s["hit50"])
+        return {"panoptic_quality": (mean_iou * low, mean_iou * high)}  # which is their product
+
+    return _figures(pd.DataFrame(rows), ratios, exact, still, n, n_truth, images, rounds, seed)
 
 
 def named(units: pd.DataFrame, truth_names: Sequence[str], pred_names: Sequence[str]) -> pd.DataFrame:
@@ -179,13 +198,15 @@ def class_figures(
 ) -> dict[str, Figure]:
     """How well named units are called: precision, recall and F1 of each class over hits, `accuracy`, `macro_f1`.
 
-    `macro_f1` is the mean F1 over the classes that the truth has; `unassessable` is never right, so abstaining costs recall.
-    `macro_f1_end_to_end` is the same with missed objects and false finds counted against it. With a `healthy` class also
+    `macro_f1` is the mean F1 over the classes that the truth has among the objects found; `unassessable` is never right, so abstaining
+    costs recall. `macro_f1_end_to_end` is the mean over all classes that the truth has, with missed objects and false finds counted
+    against it: a class of which every object is missed counts 0 there, and does not enter `macro_f1`. With a `healthy` class also
     `sick_found` (sick objects found and called the sick class they are) and `healthy_called_sick` (of the healthy ones found).
     """
     keep = (~units.void & (units.truth_class != UNKNOWN)).to_numpy()
     table = _class_rows(units[keep], classes, healthy)
     present = [name for name in classes if table[f"all truth {name}"].any()]
+    met = [name for name in present if table[f"truth {name}"].any() or table[f"pred {name}"].any()]
     sick = [name for name in present if name != healthy]
 
     def ratios(s: Sums) -> Sums:
@@ -195,8 +216,9 @@ def class_figures(
             right, truth, pred = s[f"right {name}"], s[f"truth {name}"], s[f"pred {name}"]
             f1 = 2 * right / (truth + pred)
             result |= {f"precision {name}": right / pred, f"recall {name}": right / truth, f"f1 {name}": f1}
-            if name in present:
+            if name in met:
                 within.append(f1)
+            if name in present:
                 whole.append(2 * right / (s[f"all truth {name}"] + s[f"all pred {name}"]))
         nothing = np.full_like(next(iter(s.values())), np.nan)
         result["accuracy"] = _total(s, "right ", classes) / _total(s, "truth ", classes)
@@ -207,13 +229,26 @@ def class_figures(
             result["healthy_called_sick"] = s["alarm"] / s[f"truth {healthy}"]
         return result
 
+    def exact(s: dict[str, float]) -> dict[str, Span]:
+        found = {"accuracy": share_interval(_total(s, "right ", classes), _total(s, "truth ", classes))}
+        for name in classes:
+            right, truth, pred = s[f"right {name}"], s[f"truth {name}"], s[f"pred {name}"]
+            found |= {f"precision {name}": share_interval(right, pred), f"recall {name}": share_interval(right, truth)}
+            found[f"f1 {name}"] = _f1_interval(right, truth + pred)
+        if healthy is not None:
+            found["sick_found"] = share_interval(_total(s, "right ", sick), _total(s, "all truth ", sick))
+            found["healthy_called_sick"] = share_interval(s["alarm"], s[f"truth {healthy}"])
+        found["macro_f1"] = _mean_f1_interval([(s[f"right {name}"], s[f"truth {name}"] + s[f"pred {name}"]) for name in met])
+        whole = [(s[f"right {name}"], s[f"all truth {name}"] + s[f"all pred {name}"]) for name in present]
+        return found | {"macro_f1_end_to_end": _mean_f1_interval(whole)}
+
     n = {f"{figure} {name}": int(table[f"truth {name}"].sum()) for figure in ("recall", "f1") for name in classes}
     n |= {f"precision {name}": int(table[f"pred {name}"].sum()) for name in classes}
     n["sick_found"] = int(sum(table[f"all truth {name}"].sum() for name in sick))
     if healthy is not None:
         n["healthy_called_sick"] = int(table[f"truth {healthy}"].sum())
     groups = None if images is None else np.asarray(images)[keep]
-    return _figures(table, ratios, n, int(table["hit"].sum()), groups, rounds, seed)
+    return _figures(table, ratios, exact, lambda _: {}, n, int(table["hit"].sum()), groups, rounds, seed)
 
 
 def _class_rows(units: pd.DataFrame, classes: Sequence[str], healthy: str | None) -> pd.DataFrame:
@@ -248,40 +283,87 @@ def internal_figures(
         shares = {"share_truth": p, "share_pred": q, "recall": s["both"] / s["truth"], "precision": s["both"] / s["pred"]}
         return {**shares, "kappa": (agreed - chance) / (1 - chance), "count_bias": s["more"] / s["all"]}
 
+    def exact(s: dict[str, float]) -> dict[str, Span]:
+        parts = {"share_truth": ("truth", "all"), "share_pred": ("pred", "all"), "recall": ("both", "truth"), "precision": ("both", "pred")}
+        return {name: share_interval(s[hits], s[of]) for name, (hits, of) in parts.items()}
+
+    def still(s: dict[str, float]) -> dict[str, Span]:
+        p, q = (s[side] / max(1.0, s["all"]) for side in ("truth", "pred"))
+        chance = min(p * q + (1 - p) * (1 - q), 1 - 1e-9)
+        low, high = share_interval(s["all"] - s["truth"] - s["pred"] + 2 * s["both"], s["all"])
+        return {"kappa": ((low - chance) / (1 - chance), (high - chance) / (1 - chance))}
+
     n = {"recall": int(truth.sum()), "precision": int(pred.sum())}
-    return _figures(pd.DataFrame(rows, dtype=float), ratios, n, len(truth), images, rounds, seed)
+    return _figures(pd.DataFrame(rows, dtype=float), ratios, exact, still, n, len(truth), images, rounds, seed)
 
 
-def _total(s: Sums, prefix: str, names: Sequence[str]) -> np.ndarray:
+def share_interval(hits: float, of: float) -> Span:
+    """The exact 95 % interval of a share (Clopper & Pearson 1934), hits of so many; 0 to 1 of none."""
+    low = float(beta.ppf(0.025, hits, of - hits + 1)) if hits > 0 else 0.0
+    high = float(beta.ppf(0.975, hits + 1, of - hits)) if hits < of else 1.0
+    return low, high
+
+
+def _f1_interval(hits: float, objects: float) -> Span:
+    """The interval of 2 hits / objects, by that of the share of hits among units, where a hit is one unit of two objects."""
+    low, high = share_interval(hits, objects - hits)
+    return 2 * low / (1 + low), 2 * high / (1 + high)
+
+
+def _mean_f1_interval(classes: list[tuple[float, float]]) -> Span:
+    """The interval of the mean of 2 hits / objects of several classes, from each one's own (MOVER: Zou & Donner, Stat Med 2008)."""
+    if not classes:
+        return 0.0, 1.0
+    values = np.array([2 * hits / objects for hits, objects in classes])
+    low, high = np.array([_f1_interval(hits, objects) for hits, objects in classes]).T
+    below, above = (np.sqrt(np.sum((values - ends) ** 2)) / len(values) for ends in (low, high))
+    return float(values.mean() - below), float(values.mean() + above)
+
+
+def _total(s: Mapping[str, Any], prefix: str, names: Sequence[str]) -> Any:
     return np.sum([s[prefix + name] for name in names], axis=0)
 
 
 def _figures(
     rows: pd.DataFrame,
     ratios: Callable[[Sums], Sums],
+    exact: Callable[[dict[str, float]], dict[str, Span]],
+    still: Callable[[dict[str, float]], dict[str, Span]],
     n: dict[str, int],
     n_otherwise: int,
     images: Sequence[int] | np.ndarray | None,
     rounds: int,
     seed: int,
 ) -> dict[str, Figure]:
-    """The ratios of the rows' sums, each with the 2.5 and 97.5 percentiles of the ratios of resampled sums."""
+    """The ratios of the rows' sums, each with the widest span of: the 2.5 and 97.5 percentiles of the ratios of resampled sums, of rows
+    and of whole images; its exact interval. `still`: intervals for where resampling never moves the value."""
     table = rows.astype(float)
-    drawn = table if images is None else table.groupby(np.asarray(images)).sum()
+    drawn = [table] if images is None else [table, table.groupby(np.asarray(images)).sum()]
+    sums = {str(name): float(table[name].sum()) for name in table}
     with np.errstate(divide="ignore", invalid="ignore"):
-        values = ratios({name: np.asarray(table[name].sum()) for name in table})
-        again = _resampled_sums(drawn.to_numpy(), rounds, seed)
-        spread = ratios({name: again[:, i] for i, name in enumerate(drawn)})
+        values = ratios({name: np.asarray(total) for name, total in sums.items()})
+        again = [_resampled_sums(one.to_numpy(), rounds, seed) for one in drawn]
+        spreads = [ratios({name: one[:, i] for i, name in enumerate(table)}) for one in again]
+    known, where_still = exact(sums), still(sums)
     result = {}
     for name, value in values.items():
         count = n.get(name, n_otherwise)
         if not np.isfinite(value):
             result[name] = Figure(None, None, count)
             continue
-        finite = spread[name][np.isfinite(spread[name])]
-        low, high = np.percentile(finite, [2.5, 97.5]) if len(finite) else (value, value)
-        result[name] = Figure(float(value), (float(low), float(high)), count)
+        spans = [_percentiles(spread[name], float(value)) for spread in spreads] + [known[name] for _ in range(name in known)]
+        low, high = min(span[0] for span in spans), max(span[1] for span in spans)
+        if low == high and name in where_still:
+            low, high = where_still[name]
+        told = count > 1 or name in known or name in where_still
+        result[name] = Figure(float(value), (low, high) if told else None, count)
     return result
+
+
+def _percentiles(spread: np.ndarray, value: float) -> Span:
+    finite = spread[np.isfinite(spread)]
+    low, high = np.percentile(finite, [2.5, 97.5]) if len(finite) else (value, value)
+    return float(low), float(high)
 
 
 def _resampled_sums(rows: np.ndarray, rounds: int, seed: int) -> np.ndarray:

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import beta
 
 from biopsy_analyzer.report.atomic import write_bytes
 from biopsy_analyzer.tables import FIBRE_STATES, STATE_PROBABILITIES
+from biopsy_analyzer.training.agreement import share_interval
 
 BINS = 10
 ROUNDS = 1000
@@ -36,7 +36,7 @@ def calibration(fibres: pd.DataFrame, *, by_image: bool, seed: int = 0) -> dict[
     """Figures of how well fibres' probabilities are calibrated, as evaluation.json holds them; None without a fibre of known state.
 
     fibres    a row a fibre whose true state is known: `truth_class`, STATE_PROBABILITIES and `image`
-    by_image  the bootstrap draws images, because fibres of one image resemble each other; False: fibres
+    by_image  the bootstrap draws images beside fibres, because fibres of one image resemble each other, and the wider counts
 
     `calls`: the likeliest state, stated at its probability, is right. `sick`: the fibre is not normal, stated at 1 - p_normal.
     """
@@ -44,7 +44,7 @@ def calibration(fibres: pd.DataFrame, *, by_image: bool, seed: int = 0) -> dict[
         return None
     p = fibres[list(STATE_PROBABILITIES)].to_numpy(dtype=np.float64)
     truth = fibres["truth_class"].map({state: k for k, state in enumerate(FIBRE_STATES)}).to_numpy()
-    groups = fibres["image"].to_numpy() if by_image else np.arange(len(fibres))
+    groups = fibres["image"].to_numpy() if by_image else None
     normal = FIBRE_STATES.index("normal")
     return {
         "calls": _figures(p.max(axis=1), p.argmax(axis=1) == truth, groups, seed),
@@ -52,12 +52,18 @@ def calibration(fibres: pd.DataFrame, *, by_image: bool, seed: int = 0) -> dict[
     }
 
 
-def _figures(stated: np.ndarray, right: np.ndarray, groups: np.ndarray, seed: int) -> dict[str, Any]:
+def _figures(stated: np.ndarray, right: np.ndarray, groups: np.ndarray | None, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
-    errors = [calibration_error(stated[rows], right[rows]) for rows in redrawn(groups, ROUNDS, rng)]
+
+    def interval(groups: np.ndarray) -> list[float]:
+        return interval_95([calibration_error(stated[rows], right[rows]) for rows in redrawn(groups, ROUNDS, rng)])
+
+    spans = [interval(np.arange(len(stated)))]
     by_chance = [calibration_error(stated, rng.random(len(stated)) < stated) for _ in range(ROUNDS)]
+    spans += [] if groups is None else [interval(groups)]
+    ci95 = [min(low for low, _ in spans), max(high for _, high in spans)] if len(stated) > 1 else None
     return {
-        "ece": {"value": calibration_error(stated, right), "ci95": interval_95(errors), "n": len(stated)},
+        "ece": {"value": calibration_error(stated, right), "ci95": ci95, "n": len(stated)},
         "ece_if_calibrated": {"mean": float(np.mean(by_chance)), "p95": float(np.quantile(by_chance, 0.95))},
         "stated": float(stated.mean()),
         "right": float(right.mean()),
@@ -85,8 +91,7 @@ def _bins(stated: np.ndarray, right: np.ndarray) -> list[dict[str, Any]]:
     for k in np.unique(which):
         inside = which == k
         n, hits = int(inside.sum()), int(right[inside].sum())
-        low = float(beta.ppf(0.025, hits, n - hits + 1)) if hits else 0.0
-        high = float(beta.ppf(0.975, hits + 1, n - hits)) if hits < n else 1.0
+        low, high = share_interval(hits, n)
         span = {"from": float(k / BINS), "to": float((k + 1) / BINS), "n": n}
         found.append(span | {"stated": float(stated[inside].mean()), "right": hits / n, "ci95": [low, high]})
     return found
@@ -109,8 +114,8 @@ def write_diagram(found: dict[str, Any], path: Path, note: str) -> None:
         upper.errorbar(
             x, y, yerr=np.stack([y - ends[:, 0], ends[:, 1] - y]).clip(0), fmt="o-", color="#0072b2", capsize=3, label="found, 95 %"
         )
-        low, high = part["ece"]["ci95"]
-        upper.set_title(f"{title}: ECE {part['ece']['value']:.3f} ({low:.3f} to {high:.3f}), n {part['ece']['n']}", fontsize=10)
+        ends_of_ece = "{:.3f} to {:.3f}".format(*part["ece"]["ci95"]) if part["ece"]["ci95"] else "too few"
+        upper.set_title(f"{title}: ECE {part['ece']['value']:.3f} ({ends_of_ece}), n {part['ece']['n']}", fontsize=10)
         upper.set(ylabel="share" if column == 0 else "", ylim=(-0.03, 1.03), xlim=(-0.02, 1.02))
         upper.legend(loc="upper left", frameon=False, fontsize=9)
         lower.bar([b["from"] + 0.05 for b in bins], [b["n"] for b in bins], width=0.09, color="0.6")

@@ -23,6 +23,10 @@ _SEGMENTATION = {
     "panoptic_quality": "panoptic quality",
     "area_bias": "area bias",
 }
+_TITLES = {
+    "macro_f1": "macro F1 of those found",
+    "macro_f1_end_to_end": "macro F1, end to end",
+}
 _CLASSES = {
     "fibre_states": "Fibre states",
     "nucleus_kinds": "Nucleus kinds",
@@ -34,6 +38,17 @@ _CLASSES = {
 def print_evaluation(evaluation: dict[str, Any], console: Console | None = None) -> None:
     """Print what `evaluate` returned: figures with their intervals and n, confusions, and a line per image."""
     console = console or Console()
+    _print_parts(evaluation, console, f"Judged on {evaluation['judged_on']}")
+    if evaluation["trained_on"]:
+        _print_parts(evaluation["trained_on"], console, "The images trained on, which prove nothing")
+    _print_images(evaluation["images"], console)
+    for note in evaluation["notes"]:
+        console.print(f"Note: {_shown(note)}", soft_wrap=True)
+    console.print(f"Intervals: {evaluation['interval']}. {evaluation['note']}")
+
+
+def _print_parts(evaluation: dict[str, Any], console: Console, heading: str) -> None:
+    console.print(f"\n[bold]{heading}[/bold]")
     found = {part: evaluation[part] for part in ("fibres", "nuclei") if evaluation[part]}
     if found:
         table = _table("", *found, title="Objects")
@@ -49,8 +64,6 @@ def print_evaluation(evaluation: dict[str, Any], console: Console | None = None)
         _print_calibration(evaluation["calibration"], console)
     if evaluation["internal_nuclei"]:
         _print_figures(evaluation["internal_nuclei"]["figures"], "Internal nuclei, by matched fibre", console)
-    _print_images(evaluation["images"], console)
-    console.print(f"Intervals: {evaluation['interval']}. {evaluation['note']}")
 
 
 def _print_classes(part: dict[str, Any], title: str, console: Console) -> None:
@@ -70,7 +83,7 @@ def _print_classes(part: dict[str, Any], title: str, console: Console) -> None:
 def _print_figures(figures: dict[str, Any], title: str, console: Console) -> None:
     table = _table("", "value", title=title)
     for name, figure in figures.items():
-        table.add_row(name.replace("_", " "), _text(figure))
+        table.add_row(_TITLES.get(name, name.replace("_", " ")), _text(figure))
     console.print(table)
 
 
@@ -91,14 +104,22 @@ def _print_calibration(part: dict[str, Any], console: Console) -> None:
 
 
 def _print_images(images: list[dict[str, Any]], console: Console) -> None:
-    figures = ("um/px", "held out", "fibre F1", "at 0.75", "state F1", "nucleus F1", "kind F1")
+    figures = ("um/px", "held out", "fibre F1", "at 0.75", "state F1", "end to end", "nucleus F1", "kind F1")
     table = _table(Column("image", no_wrap=True, overflow="fold"), *figures, title="By image")
     for image in images:
-        keys = (("fibres", "f1_50"), ("fibres", "f1_75"), ("fibre_states", "macro_f1"), ("nuclei", "f1_50"), ("nucleus_kinds", "macro_f1"))
+        keys = (
+            ("fibres", "f1_50"),
+            ("fibres", "f1_75"),
+            ("fibre_states", "macro_f1"),
+            ("fibre_states", "macro_f1_end_to_end"),
+            ("nuclei", "f1_50"),
+            ("nucleus_kinds", "macro_f1"),
+        )
         cells = [_short(image[part]["figures"][key]) if image[part] else "-" for part, key in keys]
         held_out = {True: "yes", False: "no", None: "-"}[image["held_out"]]
         table.add_row(_shown(image["name"]), f"{image['um_per_px']:.3g}", held_out, *cells)
     console.print(table)
+    console.print("State F1 and kind F1: mean over the classes among objects found. End to end: missed objects and false finds count")
     for image in images:
         if image["error"]:
             console.print(f"[bold]{_shown(image['name'])}[/bold]: nothing found, {_shown(image['error'])}")
@@ -126,5 +147,5 @@ def _short(figure: dict[str, Any]) -> str:
 def _text(figure: dict[str, Any]) -> str:
     if figure["value"] is None:
         return f"- (n {figure['n']})"
-    low, high = figure["ci95"]
-    return f"{figure['value']:.3f} ({low:.3f}..{high:.3f}) n {figure['n']}"
+    span = "{:.3f}..{:.3f}".format(*figure["ci95"]) if figure["ci95"] else "too few"
+    return f"{figure['value']:.3f} ({span}) n {figure['n']}"

@@ -49,6 +49,12 @@ class Judged:
     nucleus_pixels: np.ndarray | None
     error: str | None = None  # why nothing could be found in this image
 
+    @property
+    def counts(self) -> bool:
+        """Whether there is anything to count: objects that are not void, or an area in which, rightly, none were found."""
+        tables = [table for table in (self.fibres, self.nuclei, self.marks) if table is not None]
+        return any(table.empty or not table["void"].all() for table in tables)
+
 
 def prediction_of(result: Result) -> Prediction:
     """What an analysis found; no nuclei where the image is too coarse to show them."""
@@ -89,6 +95,24 @@ def judge(truth: Truth, found: Prediction, settings: Settings, error: str | None
     if truth.marks is not None and nucleus_pixels is not None and found.nucleus_type is not None:
         marks = _judge_marks(truth.marks, truth.grid, nucleus_pixels, found.nucleus_type)
     return Judged(truth, fibres, nuclei, marks, fibre_pixels, nucleus_pixels, error)
+
+
+def why_not_judged(judged: Judged) -> list[str]:
+    """A line that says why no object of this image counts, or that there was none; empty where some do."""
+    truth = judged.truth
+    tables = [table for table in (judged.fibres, judged.nuclei, judged.marks) if table is not None]
+    if not tables:
+        known = [name for name, part in (("fibres", truth.fibres), ("nuclei", truth.nuclei), ("marks", truth.marks)) if part is not None]
+        found = [name for name, part in (("fibres", judged.fibre_pixels), ("nuclei", judged.nucleus_pixels)) if part is not None]
+        return [f"{truth.name}: the truth has {' and '.join(known) or 'nothing'}, what is judged has {' and '.join(found) or 'nothing'}"]
+    objects = sum(len(table) for table in tables)
+    if objects == 0:
+        return [f"{truth.name}: no object in the truth, and none found"]
+    if judged.counts:
+        return []
+    return [
+        f"{truth.name}: none of {objects} objects counts; each lies mostly where the truth is unknown, or is a sliver at the image's edge"
+    ]
 
 
 def onto(labels: Labels, grid: PixelGrid) -> np.ndarray:

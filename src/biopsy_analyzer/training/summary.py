@@ -17,11 +17,15 @@ PARTS = ("fibres", "fibre_states", "calibration", "internal_nuclei", "nuclei", "
 _MUSCLE = {"myonucleus": "muscle", "internal": "muscle"}
 
 
-def summarise(judged: Sequence[Judged], *, by_image: bool) -> dict[str, Any]:
-    """All figures over some images, as JSON holds them; a part is null where none of the images has its truth."""
-    fibres, fibre_image = _pooled([one.fibres for one in judged], by_image)
-    nuclei, nucleus_image = _pooled([one.nuclei for one in judged], by_image)
-    marks, _ = _pooled([one.marks for one in judged], False)
+def summarise(judged: Sequence[Judged]) -> dict[str, Any]:
+    """All figures over some images, as JSON holds them; a part is null where none of the images has its truth.
+
+    Bootstraps draw single objects, and slides where there are several: windows of one image file belong together.
+    """
+    slides = slides_of(judged)
+    fibres, fibre_image = _pooled([one.fibres for one in judged], slides)
+    nuclei, nucleus_image = _pooled([one.nuclei for one in judged], slides)
+    marks, mark_image = _pooled([one.marks for one in judged], slides)
     parts: dict[str, Any] = dict.fromkeys(PARTS)
     if fibres is not None:
         parts["fibres"] = _segmentation(fibres, fibre_image)
@@ -31,8 +35,8 @@ def summarise(judged: Sequence[Judged], *, by_image: bool) -> dict[str, Any]:
             parts["fibre_states"] = _classes(fibres[whole], FIBRE_STATES, _of(fibre_image, whole), healthy="normal")
             if STATE_PROBABILITIES[0] in fibres:
                 known = whole & (fibres.truth_id > 0) & (fibres.pred_id > 0) & ~fibres.void & fibres.truth_class.isin(FIBRE_STATES)
-                image = 0 if fibre_image is None else fibre_image
-                parts["calibration"] = calibration(fibres.assign(image=image)[known], by_image=by_image)
+                several = fibre_image is not None
+                parts["calibration"] = calibration(fibres.assign(image=fibre_image if several else 0)[known], by_image=several)
         if "truth_internal" in fibres:
             hit = (~fibres.void & ~fibres.cut & (fibres.truth_id > 0) & (fibres.pred_id > 0) & fibres.truth_internal.notna()).to_numpy()
             counts = fibres[hit]
@@ -44,17 +48,24 @@ def summarise(judged: Sequence[Judged], *, by_image: bool) -> dict[str, Any]:
             known = (nuclei.truth_class.notna() & nuclei.pred_class.notna()).to_numpy()
             parts |= _types(nuclei[known], _of(nucleus_image, known))
     if marks is not None:
-        parts["marked_nuclei"] = _types(marks, None)["nucleus_kinds"]
+        parts["marked_nuclei"] = _types(marks, mark_image)["nucleus_kinds"]
     return parts
 
 
-def _pooled(tables: Sequence[pd.DataFrame | None], by_image: bool) -> tuple[pd.DataFrame | None, pd.Series | None]:
-    """The images' units in one table, and the image of each where the bootstrap draws images."""
+def slides_of(judged: Sequence[Judged]) -> list[int]:
+    """A number for the slide of each image, the same for windows of one file."""
+    files = [one.truth.image.resolve() for one in judged]
+    return [files.index(file) for file in files]
+
+
+def _pooled(tables: Sequence[pd.DataFrame | None], slides: Sequence[int]) -> tuple[pd.DataFrame | None, pd.Series | None]:
+    """The images' units in one table, and the slide of each where there are several."""
     present = {number: table for number, table in enumerate(tables) if table is not None}
     if not present:
         return None, None
     pooled = pd.concat(present, names=["image"]).reset_index(level="image").reset_index(drop=True)
-    return pooled.drop(columns="image"), pooled["image"] if by_image else None
+    slide = pooled["image"].map(dict(enumerate(slides)))
+    return pooled.drop(columns="image"), slide if slide.nunique() > 1 else None
 
 
 def _of(images: pd.Series | None, rows: np.ndarray) -> pd.Series | None:
