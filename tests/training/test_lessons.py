@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,13 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from annotation_files import square, write
 from biopsy_analyzer.corrections import Corrections
 from biopsy_analyzer.errors import UsageError
-from biopsy_analyzer.models import load_models
 from biopsy_analyzer.report.tables_io import write_table
 from biopsy_analyzer.settings import Settings
-from biopsy_analyzer.training.lessons import distinct, outline_patches, read_calls
+from biopsy_analyzer.training.lessons import distinct, outline_places, read_calls
 from painted_result import centre, fibre_at
+from sections import colour_models
 
 
 def test_copies_of_a_corrected_result_count_once(folder, tmp_path):
@@ -43,8 +45,56 @@ def test_results_of_the_same_name_are_sections_of_their_own_and_two_readers_shar
     for number, one in enumerate(folders):
         corrections = Corrections.open(one)
         corrections.set_state([fibre_at(corrections, number)], "necrotic")
-    calls = read_calls(folders, None, load_models(), Settings())
+    calls, notes = read_calls(folders, None, colour_models(), Settings())
+    assert notes == []
     assert calls.groupby("section").size().to_dict() == {"1 s": 162, "2 s": 81}
+
+
+def test_of_calls_by_another_state_model_only_the_readers_own_count(folder):
+    """Nobody saw what these models call the others; features are the networks', so the reader's calls hold."""
+    corrections = Corrections.open(folder)
+    corrections.set_state([fibre_at(corrections, 1), fibre_at(corrections, 2)], "necrotic")
+    models = colour_models()
+    assert len(read_calls([folder], None, models, Settings())[0]) == 81
+    others = replace(models, states=replace(models.states, card={"name": "fibre states", "version": "2", "sha256": "2" * 64}))
+    calls, notes = read_calls([folder], None, others, Settings())
+    assert calls["truth"].tolist() == ["necrotic", "necrotic"]
+    assert calls["decided"].all()
+    assert notes == [
+        "section: called by follows-the-network 1 (SHA-256 111111111111), not by fibre states 2 (SHA-256 222222222222), "
+        "so only its reader's own calls count"
+    ]
+
+
+@pytest.mark.parametrize("part", ["fibres", "nuclei"])
+def test_a_result_of_another_network_is_refused_with_both_names(folder, part):
+    corrections = Corrections.open(folder)
+    corrections.set_state([fibre_at(corrections, 1)], "necrotic")
+    models = colour_models()
+    getattr(models, part).sha256 = "3" * 64
+    both = rf"made with network colours-{part} 1 \(SHA-256 0{{12}}\), but the models to adapt have colours-{part} 1 \(SHA-256 3{{12}}\)"
+    with pytest.raises(UsageError, match=both):
+        read_calls([folder], None, models, Settings())
+
+
+def test_windows_that_share_pixels_are_one_place(analysed, folder, tmp_path):
+    """An annotation's windows overlap; two readers' windows of one slide are the same pixels; another image is another place."""
+    corrections = Corrections.open(folder)
+    corrections.delete("fibres", [fibre_at(corrections, 0)])  # at (80, 80) um
+    corrections.delete("fibres", [fibre_at(corrections, 80)])  # at (464, 464) um: windows are of 256 um
+    other = Path(shutil.copytree(folder, tmp_path / "other reader"))
+    (other / "corrections.jsonl").unlink()
+    second = Corrections.open(other)
+    second.delete("fibres", [fibre_at(second, 1)])
+    slides = tmp_path / "slides"
+    slides.mkdir()
+    shutil.copy(analysed[0], slides)
+    assert [len(place) for place in outline_places([folder], slides)] == [1, 1]
+    assert sorted(len(place) for place in outline_places([folder, other], slides)) == [1, 2]
+    cv2.imwrite(str(slides / "a.png"), np.full((600, 600, 3), 200, np.uint8))
+    region = [square("Region: annotated", 0, 0, 600, 600), square("Fibre: normal", 10, 10, 90, 90)]
+    drawn = write(slides / "a.geojson", region, file="a.png", um_per_px=0.5, shape=[600, 600])
+    assert sorted(len(place) for place in outline_places([folder, drawn], slides)) == [1, 1, 4]
 
 
 def test_windows_are_never_cut_from_another_slide(analysed, folder, tmp_path):
@@ -54,7 +104,7 @@ def test_windows_are_never_cut_from_another_slide(analysed, folder, tmp_path):
     other = tmp_path / analysed[0].name
     cv2.imwrite(str(other), cv2.imread(str(analysed[0]))[::-1])
     with pytest.raises(UsageError, match="another slide"):
-        list(outline_patches([folder], tmp_path))
+        outline_places([folder], tmp_path)
 
 
 def test_windows_around_edited_outlines(analysed, folder):
@@ -62,7 +112,7 @@ def test_windows_around_edited_outlines(analysed, folder):
     corrections.split(fibre_at(corrections, 20), centre(20) + np.array([[-40.0, 0], [40, 0]]))
     corrections.draw(centre(0) - 35 + np.array([[0.0, 0], [0, 12], [12, 12], [12, 0]]), "necrotic")
     corrections.mark_unassessable(centre(0) + 15 * np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]]))
-    (patch,) = outline_patches([folder], analysed[0].parent)
+    ((patch,),) = outline_places([folder], analysed[0].parent)
     assert patch["rgb"].shape == (512, 512, 3)
     found = np.unique(patch["fibres"])
     assert found[0] == 0

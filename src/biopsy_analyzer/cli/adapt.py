@@ -43,24 +43,45 @@ def adapt(
 
 def _text(found: dict[str, Any]) -> str:
     """What an adaptation found, for the eye."""
-    states = found["states"]
+    states, tuning = found["states"], found["fibres"]
     counts = states["fibres"]
-    held_out = states["held_out"]
     lines = [f"fibre states: {'parent kept' if states['kept_parent'] else 'adapted'}; {states['why']}"]
-    lines.append(f"  {sum(counts['decided'].values())} fibres called by a reader, {sum(counts['left_as_called'].values())} left as called")
+    told = f"  {sum(counts['decided'].values())} fibres called by a reader, {counts['contradicted']} of them otherwise than by the parent"
+    lines.append(f"{told}; {sum(counts['left_as_called'].values())} left as called")
     if counts["not_measured"]:
         lines.append(f"  {counts['not_measured']} more can't teach: outlines by hand, stain or the network's view is not measured there")
     if found["repeated"]:
         lines.append(f"  given more than once, counted once: {for_terminal(', '.join(found['repeated']))}")
-    lines.append(f"  held out: {held_out['by']}")
-    titles = {"accuracy": "right, all", "accuracy_of_decided": "right, reader's calls", "log_loss": "log loss", "calibration_error": "ECE"}
-    for name, title in titles.items():
-        before, after = (f"{_figure(held_out[when][name])}" for when in ("before", "after"))
-        lines.append(f"  {title:<22} {before}  ->  {after}")
-    tuning = found["fibres"]
+    lines += [f"  {for_terminal(note)}" for note in found["notes"]]
+    if states["held_out"]:
+        lines += [*_held_out(states["held_out"]), *_known(states["known"])]
     if tuning:
         lines.append(f"fibre network: {'parent kept' if tuning['kept_parent'] else 'adapted'}; {tuning['why']}")
+        lines += _known(tuning["states"]) if tuning["states"] else []
     return "\n".join([*lines, found["note"]])
+
+
+def _held_out(held_out: dict[str, Any]) -> list[str]:
+    titles = {
+        "accuracy": "right, all",
+        "accuracy_of_decided": "right, reader's calls",
+        "log_loss": "log loss, reader's",
+        "calibration_error": "ECE, reader's",
+    }
+    rows = [(title, *(_figure(held_out[when][name]) for when in ("before", "after"))) for name, title in titles.items()]
+    return [f"  held out: {held_out['by']}", *(f"  {title:<22} {before}  ->  {after}" for title, before, after in rows)]
+
+
+def _known(known: dict[str, Any]) -> list[str]:
+    """Figures on drawn sections before and after."""
+    before, after = known["before"], known["after"]
+    titles = {"normal_called_sick": "normal called sick", "sick_misread": "sick not called so", "calibration_error": "ECE"}
+    rows = [f"  {title:<22} {_share(before[name])}  ->  {_share(after[name])}" for name, title in titles.items()]
+    return [f"  drawn sections: {before['normal']} normal and {before['sick']} sick fibres", *rows]
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _figure(figure: dict[str, Any]) -> str:

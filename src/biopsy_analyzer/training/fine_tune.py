@@ -1,7 +1,8 @@
 """A few minutes of further training of the fibre network on a laboratory's corrected outlines, mixed with drawn patches.
 
-A small learning rate, and as many drawn samples as corrected ones, so that the network does not forget. A fourth of the corrected
-patches is held out; the result is taken only if it finds their fibres better and those of drawn sections not clearly worse.
+A small learning rate, and as many drawn samples as corrected ones, so that the network does not forget. Of the places with corrected
+outlines a fourth is held out, whole, so that no pixel is both taught and judged; the result is taken only if it finds their fibres better
+and those of drawn sections not clearly worse.
 """
 
 from __future__ import annotations
@@ -33,15 +34,15 @@ from biopsy_analyzer.training.fit import stacked
 from biopsy_analyzer.training.judge import onto
 from biopsy_analyzer.training.losses import class_weights, losses
 from biopsy_analyzer.training.real_bank import RealPatch, write_real_bank
-from biopsy_analyzer.training.truth import draw_truth
+from biopsy_analyzer.training.truth import Truth
 
-MIN_PATCHES = 4
-"""Windows with corrected outlines below which the network is left as it is. Prior."""
+MIN_PATCHES, MIN_PLACES = 4, 2
+"""Windows with corrected outlines, and places apart from each other that they lie in, below which nothing is trained. Priors."""
 
 PEAK_RATE = 1e-4  # a twentieth of the training's: outlines move, what was learned stays. Prior
-DRAWN_PATCHES, DRAWN_SECTIONS = 24, 4
-DRAWN_SEED = 7_800_000  # below the sections that choose (7,900,000) and those that judge (9,000,000)
-MOST_FORGOTTEN = 0.02  # of fibre F1 on drawn sections. Prior
+DRAWN_PATCHES = 24
+DRAWN_SEED = 7_800_000  # below the sections that tell what is forgotten (7,850,000)
+MOST_FORGOTTEN = 0.02  # of fibre F1 at either IoU on drawn sections. Prior
 _HOLD_OUT_EVERY = 4
 _BATCH = 4
 _WEIGHT_DECAY = 0.01
@@ -52,45 +53,56 @@ Pictures = list[tuple[np.ndarray, np.ndarray, np.ndarray, float]]
 
 def fine_tune(
     parent: Network,
-    patches: list[RealPatch],
+    places: list[list[RealPatch]],
+    known: list[Truth],
     minutes: float,
     segment: SegmentSettings = SegmentSettings(),  # noqa: B008
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
-) -> tuple[UNet | None, dict[str, Any]]:
-    """The parent's module trained further, None where that helps nobody; and the figures before and after.
+) -> tuple[Network | None, dict[str, Any]]:
+    """The parent trained further, None where that helps nobody; and the figures before and after.
 
-    patches  as `write_real_bank` takes them (512 px of 0.5 um);  minutes: of training, apart from drawing and judging
+    places   of `outline_places`: patches of 512 px of 0.5 um;  known: drawn sections, which must be read no worse
+    minutes  of training, apart from drawing and judging
     segment  how fibres are told apart in what either network sees
-    Samples depend on the seed, but how many fit into `minutes` on the machine. UsageError for fewer than MIN_PATCHES patches.
+    Samples depend on the seed, but how many fit into `minutes` on the machine. UsageError: see `check_places`.
     """
-    if len(patches) < MIN_PATCHES:
-        raise UsageError(f"{len(patches)} windows with corrected outlines; wanted at least {MIN_PATCHES}. Correct outlines in more places")
-    held = [patch for number, patch in enumerate(patches) if number % _HOLD_OUT_EVERY == 0]
-    taught = [patch for number, patch in enumerate(patches) if number % _HOLD_OUT_EVERY]
+    check_places(places)
+    held = [patch for place in places[::_HOLD_OUT_EVERY] for patch in place]
+    taught = [patch for number, place in enumerate(places) if number % _HOLD_OUT_EVERY for patch in place]
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         write_real_bank(taught, folder / "real")
         write_bank(folder / "drawn", DRAWN_PATCHES, DRAWN_SEED)
         corrected = [(patch["rgb"], patch["fibres"], patch["ignore"], BANK_UM_PER_PX) for patch in held]
-        drawn = _drawn_sections(folder)
+        drawn = _pictures(known)
         before = {"corrected": _figures(parent, corrected, segment), "drawn": _figures(parent, drawn, segment)}
         module, steps = _train(parent, [Bank(folder / "real"), Bank(folder / "drawn")], minutes, seed, progress or (lambda done: None))
     tuned = deepcopy(parent)
     tuned.module = module
     after = {"corrected": _figures(tuned, corrected, segment), "drawn": _figures(tuned, drawn, segment)}
-    gain, forgotten = (after[k]["f1_50"]["value"] - before[k]["f1_50"]["value"] for k in ("corrected", "drawn"))
-    gain_75 = after["corrected"]["f1_75"]["value"] - before["corrected"]["f1_75"]["value"]
-    kept = gain + gain_75 <= 0 or forgotten < -MOST_FORGOTTEN
-    why = f"fibre F1 changes by {gain:+.3f} (IoU 0.5) and {gain_75:+.3f} (0.75) on held-out windows, by {forgotten:+.3f} on drawn sections"
+    gain, change = ([after[k][f1]["value"] - before[k][f1]["value"] for f1 in ("f1_50", "f1_75")] for k in ("corrected", "drawn"))
+    kept = sum(gain) <= 0 or min(change) < -MOST_FORGOTTEN
+    told = (f"by {by[0]:+.3f} (IoU 0.5) and {by[1]:+.3f} (0.75)" for by in (gain, change))
+    why = "fibre F1 changes {} on held-out windows, {} on drawn sections".format(*told)
     report = {
-        "patches": {"taught": len(taught), "held_out": len(held), "drawn": DRAWN_PATCHES},
+        "patches": {"taught": len(taught), "held_out": len(held), "places": len(places), "drawn": DRAWN_PATCHES},
         "training": {"minutes": minutes, "steps": steps, "seed": seed, "peak_rate": PEAK_RATE, "batch": _BATCH},
         "held_out": {"before": before, "after": after},
         "kept_parent": kept,
         "why": why + (": the parent is kept" if kept else ""),
     }
-    return (None if kept else module), report
+    return (None if kept else tuned), report
+
+
+def check_places(places: list[list[RealPatch]]) -> None:
+    """UsageError, with what there is and what is wanted, where there is too little to teach, or nothing could be held out."""
+    windows = sum(map(len, places))
+    if windows < MIN_PATCHES or len(places) < MIN_PLACES:
+        raise UsageError(
+            f"{windows} windows with corrected outlines in {len(places)} places that share no pixel; wanted at least {MIN_PATCHES} in "
+            f"{MIN_PLACES}, of which one is held out. Correct outlines in more places, or annotate another image"
+        )
 
 
 def _train(parent: Network, banks: list[Bank], minutes: float, seed: int, progress: Callable[[float], None]) -> tuple[UNet, int]:
@@ -119,10 +131,9 @@ def _train(parent: Network, banks: list[Bank], minutes: float, seed: int, progre
     return module.eval(), step
 
 
-def _drawn_sections(folder: Path) -> Pictures:
+def _pictures(sections: list[Truth]) -> Pictures:
     found = []
-    for number in range(DRAWN_SECTIONS):
-        truth = draw_truth("usual", number, folder, seed=DRAWN_SEED + 50_000, shape_px=(512, 512))
+    for truth in sections:
         with open_slide(truth.image, um_per_px=truth.grid.um_per_px) as slide:
             rgb = slide.read(truth.grid)
         assert truth.fibres is not None

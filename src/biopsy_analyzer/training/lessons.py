@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from biopsy_analyzer.classify.features import state_features
+from biopsy_analyzer.classify.features import FEATURES, state_features
 from biopsy_analyzer.corrections import Corrections
 from biopsy_analyzer.corrections.journal import NAME, digest
 from biopsy_analyzer.corrections.outline import filled
@@ -30,6 +31,24 @@ from biopsy_analyzer.training.truth import annotated_truth
 
 OUTLINE_EDITS = ("split", "merge", "redraw", "draw", "delete")
 """Edits after which a reader has seen to the outlines around."""
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A patch with corrected outlines, as `write_real_bank` takes it, and where it was cut.
+
+    image      SHA-256 of the slide
+    corner_um  its top-left corner (y, x); None: anywhere on the image, as those of an annotation, which overlap each other
+    """
+
+    patch: RealPatch
+    image: str
+    corner_um: tuple[float, float] | None
+
+    def overlaps(self, other: Window) -> bool:
+        if self.image != other.image or self.corner_um is None or other.corner_um is None:
+            return self.image == other.image
+        return all(abs(a - b) < PATCH_PX * BANK_UM_PER_PX - 1e-6 for a, b in zip(self.corner_um, other.corner_um, strict=True))
 
 
 def distinct(sources: list[Path]) -> tuple[list[Path], list[Path]]:
@@ -68,14 +87,16 @@ def check_sources(sources: list[Path], images: Path | None) -> None:
             raise UsageError(f"{source}: neither a GeoJSON annotation nor a result folder with {NAME}; correct it in napari first")
 
 
-def read_calls(sources: list[Path], images: Path | None, models: Models, settings: Settings) -> pd.DataFrame:
-    """The table for `shift_states` from annotations (.geojson) and corrected result folders.
+def read_calls(sources: list[Path], images: Path | None, models: Models, settings: Settings) -> tuple[pd.DataFrame, list[str]]:
+    """The table for `shift_states` from annotations (.geojson) and corrected result folders, and what of it was not taken, in words.
 
     Annotated images are analysed with `models` (`models.states` is not used). Of a corrected result the reader's calls are taken as
-    decided, and the other assessable fibres, outside of regions marked unassessable, as left as called. Each source is a `section` of
-    its own, whatever its name; but results of one analysis, as two readers corrected it, are one: fibres held out must not be taught.
+    decided, and the other assessable fibres, outside of regions marked unassessable, as left as called; but only where `models` made
+    the calls, for else nobody saw those of the parent. Each source is a `section` of its own, whatever its name; but results of one
+    analysis, as two readers corrected it, are one: fibres held out must not be taught. Empty where no source teaches states.
+    UsageError for a result of other networks, whose features are not those of `models`.
     """
-    parts = []
+    parts, notes = [], []
     sections: dict[str, str] = {}
     for number, source in enumerate(sources, start=1):
         section = f"{number} {source.resolve().stem}"
@@ -86,16 +107,35 @@ def read_calls(sources: list[Path], images: Path | None, models: Models, setting
         else:
             corrections = Corrections.open(source)
             section = sections.setdefault(digest(corrections.saved), section)
-            parts.append(_calls_of_result(corrections, section))
-    if not parts:
-        raise UsageError("all annotations are held out, or don't teach states; give some that may be learned from")
-    return pd.concat(parts, ignore_index=True)
+            other_states = _other_states(corrections, models)
+            parts.append(_calls_of_result(corrections, section, only_decided=other_states is not None))
+            if other_states is not None:
+                notes.append(f"{source.name}: {other_states}, so only its reader's own calls count")
+    nothing = pd.DataFrame(columns=[*FEATURES, "section", "truth", "real", "decided"])
+    return (pd.concat(parts, ignore_index=True) if parts else nothing), notes
 
 
-def _calls_of_result(corrections: Corrections, section: str) -> pd.DataFrame:
+def _other_states(corrections: Corrections, models: Models) -> str | None:
+    """Which other state model made the result, in words; UsageError where it was another network."""
+    fibres, nuclei, states = corrections.saved.document["models"]
+    for made, network in ((fibres, models.fibres), (nuclei, models.nuclei)):
+        if made["sha256"] != network.sha256:
+            which = f"network {_called(made)}, but the models to adapt have {_called(vars(network))}"
+            raise UsageError(
+                f"{corrections.saved.folder}: made with {which}; give --models those, or analyse the slide again and correct that"
+            )
+    own = models.states.card
+    return None if states["sha256"] == own["sha256"] else f"called by {_called(states)}, not by {_called(own)}"
+
+
+def _called(model: dict[str, Any]) -> str:
+    return f"{model['name']} {model['version']} (SHA-256 {model['sha256'][:12]})"
+
+
+def _calls_of_result(corrections: Corrections, section: str, only_decided: bool) -> pd.DataFrame:
     fibres = corrections.fibres
     decided = fibres["fibre_id"].isin(_decided(corrections.edits)).to_numpy()
-    known = fibres["assessable"].to_numpy()
+    known = fibres["assessable"].to_numpy() & (decided | (not only_decided))
     truth = np.where(known, fibres["state"].to_numpy(dtype=object), "")
     return state_features(fibres).assign(section=section, truth=truth, real=True, decided=decided)[known]
 
@@ -106,8 +146,17 @@ def _decided(edits: list[dict[str, Any]]) -> set[int]:
     return called | {fibre for line in edits if line["edit"] == "draw" for fibre in line["made"]}
 
 
-def outline_patches(sources: list[Path], images: Path | None) -> Iterator[RealPatch]:
-    """Patches with corrected outlines, as `write_real_bank` takes them: the annotated regions, and windows around edited fibres.
+def outline_places(sources: list[Path], images: Path | None) -> list[list[RealPatch]]:
+    """Patches with corrected outlines, as `write_real_bank` takes them, those that share pixels together; no two places share any."""
+    places: list[list[Window]] = []
+    for window in _windows(sources, images):
+        near = [place for place in places if any(window.overlaps(other) for other in place)]
+        places = [place for place in places if place not in near] + [[*(other for place in near for other in place), window]]
+    return [[window.patch for window in place] for place in places]
+
+
+def _windows(sources: list[Path], images: Path | None) -> Iterator[Window]:
+    """The annotated regions, and windows around edited fibres.
 
     In a window of a corrected result all outlines count as seen; regions marked unassessable are ignored. UsageError where the image of
     a source is not in `images`, or is not the slide that the result was made on.
@@ -116,12 +165,14 @@ def outline_patches(sources: list[Path], images: Path | None) -> Iterator[RealPa
         if source.suffix.lower() == ".geojson":
             truth = annotated_truth(source, images)
             root = images if images is not None else truth.image.parent
-            yield from annotated_patches([source], root)
+            with open_slide(truth.image, um_per_px=truth.grid.um_per_px) as slide:
+                image = slide.sha256
+            yield from (Window(patch, image, None) for patch in annotated_patches([source], root))
         else:
             yield from _windows_of_result(source, images)
 
 
-def _windows_of_result(folder: Path, images: Path | None) -> Iterator[RealPatch]:
+def _windows_of_result(folder: Path, images: Path | None) -> Iterator[Window]:
     corrections = Corrections.open(folder)
     places = _edited_places(corrections)
     if not len(places):
@@ -136,7 +187,8 @@ def _windows_of_result(folder: Path, images: Path | None) -> Iterator[RealPatch]
             wanted = f"SHA-256 {slide.sha256[:12]}, but {folder.name} was made on {facts['sha256'][:12]}"
             raise UsageError(f"{path}: another slide ({wanted}); name the folder of the right one with --images")
         for y, x in np.unique(np.floor(places / size).astype(int), axis=0):
-            yield _window(corrections, slide, PixelGrid((PATCH_PX, PATCH_PX), BANK_UM_PER_PX, (y * size, x * size)))
+            grid = PixelGrid((PATCH_PX, PATCH_PX), BANK_UM_PER_PX, (y * size, x * size))
+            yield Window(_patch(corrections, slide, grid), slide.sha256, grid.origin_um)
 
 
 def _edited_places(corrections: Corrections) -> np.ndarray:
@@ -151,7 +203,7 @@ def _edited_places(corrections: Corrections) -> np.ndarray:
     return np.array(places).reshape(-1, 2)
 
 
-def _window(corrections: Corrections, slide: Slide, grid: PixelGrid) -> RealPatch:
+def _patch(corrections: Corrections, slide: Slide, grid: PixelGrid) -> RealPatch:
     labels = corrections.labels["fibres"]
     box = labels.around(grid.to_um(np.array([[0, 0], grid.shape])))
     local = onto(Labels(labels.read(box), labels.grid_of(box)), grid)
