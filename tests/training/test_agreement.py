@@ -272,6 +272,7 @@ def test_a_class_that_is_missed_whole_counts_nought_end_to_end_only() -> None:
     units = named(units, ["", "normal", "normal", "necrotic"], ["", "normal", "normal"])
     result = class_figures(units, STATES, healthy="normal")
     assert (result["macro_f1"].value, result["macro_f1_end_to_end"].value) == (1, 0.5)
+    assert (result["macro_f1"].n, result["macro_f1_end_to_end"].n) == (2, 3)
     assert result["f1 necrotic"].value is None
     assert (result["sick_found"].value, result["sick_found"].ci95) == (0, (0, pytest.approx(0.975)))
     normal, necrotic = (2 * j / (1 + j) for j in (0.025**0.5, 0.975))  # two of two at the least, none of one at the most

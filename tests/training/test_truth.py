@@ -79,7 +79,11 @@ def test_outlines_beyond_the_image_and_under_others_are_told(tmp_path: Path) -> 
 def test_no_fibre_outlined_means_none_only_where_a_region_says_so(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png", np.zeros((20, 30, 3), np.uint8))
     point = feature("Nucleus: internal", {"type": "Point", "coordinates": [4, 4]})
-    assert read_folder(write(tmp_path / "a.geojson", [point]).parent)[0].fibres is None
+    untold = feature("Nucleus", {"type": "Point", "coordinates": [9, 9]})
+    (truth,) = read_folder(write(tmp_path / "a.geojson", [point, untold]).parent)
+    assert truth.fibres is None
+    assert truth.marks is not None
+    assert truth.marks["name"].tolist() == ["internal", ""]
     write(tmp_path / "a.geojson", [point, square("Region: annotated", 0, 0, 30, 20)])
     assert not np.asarray(read_folder(tmp_path)[0].fibres).any()
 

@@ -82,11 +82,11 @@ def train(
 
 
 def evaluate(
-    folder: Annotated[Path | None, typer.Argument(metavar="FOLDER", help="Images with truth beside them; or give --drawn.")] = None,
+    folder: Annotated[Path | None, typer.Argument(metavar="FOLDER", help="Images with GeoJSON or label images; or give --drawn.")] = None,
     drawn: Annotated[Difficulty | None, typer.Option(help="Judge on drawn sections of this difficulty, never trained on.")] = None,
     count: Annotated[int, typer.Option(min=1, help="How many drawn sections.")] = 12,
     mpp: Mpp = None,
-    images: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the images of annotations lie, if not in FOLDER.")] = None,
+    images: Annotated[Path | None, typer.Option(metavar="PATH", help="Folder of the images, or the one image, if not in FOLDER.")] = None,
     labels: Annotated[Path | None, typer.Option(metavar="DIR", help="Judge these label images instead of running the method.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="OUT", help="For evaluation.json and a picture per image.")] = None,
     device: DeviceOption = Device.auto,

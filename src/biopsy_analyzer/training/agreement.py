@@ -244,6 +244,7 @@ def class_figures(
 
     n = {f"{figure} {name}": int(table[f"truth {name}"].sum()) for figure in ("recall", "f1") for name in classes}
     n |= {f"precision {name}": int(table[f"pred {name}"].sum()) for name in classes}
+    n["macro_f1_end_to_end"] = int(sum(table[f"all truth {name}"].sum() for name in present))
     n["sick_found"] = int(sum(table[f"all truth {name}"].sum() for name in sick))
     if healthy is not None:
         n["healthy_called_sick"] = int(table[f"truth {healthy}"].sum())

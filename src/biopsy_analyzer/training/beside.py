@@ -72,4 +72,6 @@ def image_grid(image: Path, um_per_px: float | None) -> PixelGrid:
         with open_slide(image, um_per_px=um_per_px) as slide:
             return slide.grid()
     except MissingPixelSize as error:
-        raise UsageError(f"{error}; or write it beside the image, as um_per_px in {image.with_suffix('.json').name}") from error
+        raise UsageError(
+            f"{str(error).rstrip('.')}, or write it beside the image, as um_per_px in {image.with_suffix('.json').name}"
+        ) from error

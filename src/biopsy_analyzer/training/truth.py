@@ -169,7 +169,7 @@ def annotated_truth(path: Path, images: Path | None, um_per_px: float | None = N
         )
     raster = rasterise(annotation, grid.shape)
     yx_um = grid.to_um(raster.nuclei[["y_px", "x_px"]].to_numpy())
-    marks = pd.DataFrame({"y_um": yx_um[:, 0], "x_um": yx_um[:, 1], "name": raster.nuclei["name"]})
+    marks = pd.DataFrame({"y_um": yx_um[:, 0], "x_um": yx_um[:, 1], "name": raster.nuclei["name"].replace("unknown", "")})
     no_fibres = not annotation.fibres and (raster.outlined is not None or not annotation.region_stated)
     return Truth(
         name=path.stem,
