@@ -52,10 +52,10 @@ def test_a_network_is_trained_further_and_judged_on_what_it_did_not_see(tmp_path
         assert folded(tuned.module) is tuned.module
 
 
-@pytest.mark.parametrize(("places", "said"), [([3], "3 windows .* in 1 places"), ([9], "9 windows .* in 1 places"), ([1, 2], "3 windows")])
+@pytest.mark.parametrize(("places", "said"), [([3], "3, .*: 1;"), ([9], "9, .*: 1;"), ([1, 2], "3, .*: 2;")])
 def test_too_few_windows_or_none_apart_from_the_others_are_refused(places, said):
     """Nine windows that overlap could only be judged by pixels that were taught."""
-    with pytest.raises(UsageError, match=f"{said}.*wanted at least 4 in 2, of which one is held out"):
+    with pytest.raises(UsageError, match=f"corrected ones: {said} wanted at least 4 and 2, of which one is held out"):
         tuning.check_places([[{}] * n for n in places])
     tuning.check_places([[{}], [{}] * 3])
 

@@ -17,6 +17,7 @@ from biopsy_analyzer.settings import Settings
 from biopsy_analyzer.terminal import LOG
 from biopsy_analyzer.training.known import forgotten, known_fibres, known_sections, read_known
 from biopsy_analyzer.training.lessons import check_sources, distinct, outline_places, read_calls
+from biopsy_analyzer.training.real_bank import RealPatch
 from biopsy_analyzer.training.shift import shift_states
 from biopsy_analyzer.training.truth import Truth
 from biopsy_analyzer.walk import Progress
@@ -63,14 +64,15 @@ def adapt(
     models = load_models(parent, device)
     step("states", 0, 1)
     calls, notes = read_calls(sources, images, models, settings)
+    places = None if fine_tune_minutes is None else _places(sources, images)
     with TemporaryDirectory() as scratch:
         known = known_sections(Path(scratch))
         states, found = shift_states(calls, models.states, known_fibres(known, models, settings))
         step("states", 1, 1)
         tuned, tuning = None, None
-        if fine_tune_minutes is not None:
+        if fine_tune_minutes is not None and places is not None:
             models = replace(models, states=states)
-            tuned, tuning = _tuned(sources, images, models, known, fine_tune_minutes, settings, step)
+            tuned, tuning = _tuned(models, places, known, fine_tune_minutes, settings, step)
             tuned = _with_states_as_good(tuned, tuning, models, known, settings, found["known"]["before"])
         elif found["held_out"] is None:
             raise UsageError(found["why"])
@@ -114,12 +116,19 @@ def _card(models: Path, part: str) -> dict[str, Any]:
     return card
 
 
+def _places(sources: list[Path], images: Path | None) -> list[list[RealPatch]]:
+    from biopsy_analyzer.training.fine_tune import check_places
+
+    places = outline_places(sources, images)
+    check_places(places)  # before minutes are spent
+    return places
+
+
 def _tuned(
-    sources: list[Path], images: Path | None, models: Models, known: list[Truth], minutes: float, settings: Settings, step: Progress
+    models: Models, places: list[list[RealPatch]], known: list[Truth], minutes: float, settings: Settings, step: Progress
 ) -> tuple[Network | None, dict[str, Any]]:
     from biopsy_analyzer.training.fine_tune import fine_tune
 
-    places = outline_places(sources, images)
     return fine_tune(models.fibres, places, known, minutes, settings.segment, progress=lambda done: step("fine-tune", int(done * 100), 100))
 
 

@@ -100,8 +100,8 @@ def check_places(places: list[list[RealPatch]]) -> None:
     windows = sum(map(len, places))
     if windows < MIN_PATCHES or len(places) < MIN_PLACES:
         raise UsageError(
-            f"{windows} windows with corrected outlines in {len(places)} places that share no pixel; wanted at least {MIN_PATCHES} in "
-            f"{MIN_PLACES}, of which one is held out. Correct outlines in more places, or annotate another image"
+            f"too few outlines: windows with corrected ones: {windows}, places of theirs that share no pixel: {len(places)}; wanted "
+            f"at least {MIN_PATCHES} and {MIN_PLACES}, of which one is held out. Correct outlines in more places, or annotate another image"
         )
 
 
