@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from annotation_files import square, write
+from annotation_files import feature, square, write
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.training.real_bank import PATCH_PX, annotated_patches, dsb_patches, pack, write_real_bank
 from biopsy_analyzer.training.truth import annotated_truth
@@ -52,6 +53,20 @@ def test_outlined_nuclei_teach_where_there_is_none(tmp_path: Path) -> None:
     assert truth.fibres is None
     np.testing.assert_array_equal(truth.nuclei, wanted)
     assert truth.nucleus_type == ["", "lymphocyte", ""]
+
+
+def test_what_qupath_exports_becomes_patches(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "case.png"), np.full((20, 30, 3), 200, np.uint8))
+    (tmp_path / "case.json").write_text('{"um_per_px": 0.5}')
+    drawing, path = {"features": [square("Fibre: normal", 2, 3, 8, 9)]}, tmp_path / "case.geojson"
+    path.write_text(json.dumps(drawing))
+    for images in (tmp_path / "images", tmp_path / "images" / "case.png"):
+        (patch,) = annotated_patches([path], images)
+        assert (patch["fibres"] > 0).sum() == 36
+        assert (~patch["ignore"]).sum() == 20 * 30
+    path.write_text(json.dumps({"features": [feature("Nucleus", {"type": "Point", "coordinates": [4, 4]})]}))
+    assert list(annotated_patches([path], tmp_path / "images")) == []  # which doesn't say that there is no fibre
 
 
 def test_a_bank_without_patches_is_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from biopsy_analyzer.grid import PixelGrid
 from biopsy_analyzer.slide import open_slide
 from biopsy_analyzer.training.annotations import NUCLEUS_CODES, UNSURE, Raster, rasterise, read_annotations
 from biopsy_analyzer.training.banks import BANK_UM_PER_PX
+from biopsy_analyzer.training.beside import find_image
 from biopsy_analyzer.training.targets import UNKNOWN
 
 PATCH_PX = 512
@@ -26,18 +27,22 @@ RealPatch = dict[str, np.ndarray]
 
 
 def annotated_patches(paths: Iterable[Path | str], real_folder: Path | str) -> Iterator[RealPatch]:
-    """Patches of the annotated images in `real_folder`, each annotation's region covered; those held out are skipped.
+    """Patches of the annotated images, each annotation's region covered; those held out are skipped.
+
+    real_folder  where the images lie, or the one image (`beside.find_image`)
 
     Keys and dtypes as in `write_real_bank`. Nuclei marked by points are not all there are: `nuclei` holds discs at the points and
     `kinds` is 255 elsewhere, so it can't teach where there is no nucleus. Outlined ones can, and `kinds` is 0 between them.
     """
-    for annotation in (read_annotations(path, real_folder) for path in paths):
+    for path in map(Path, paths):
+        annotation = read_annotations(path, real_folder)
         source = annotation.source
-        if source.held_out:
+        if source.held_out or not (annotation.fibres or annotation.region_stated):  # the latter: nothing says that there is no fibre
             continue
         scale = source.um_per_px / BANK_UM_PER_PX
         corners = np.concatenate([outline for name, outline in annotation.regions if name == "Region: annotated"]) * scale
-        with open_slide(Path(real_folder) / source.file, um_per_px=source.um_per_px) as slide:
+        image = find_image(path.parent, path.stem, Path(real_folder), source.file)
+        with open_slide(image, um_per_px=source.um_per_px) as slide:
             for origin in _origins(corners.min(axis=0), corners.max(axis=0)):
                 raster = rasterise(annotation, (PATCH_PX, PATCH_PX), um_per_px=BANK_UM_PER_PX, origin_px=origin)
                 rgb = slide.read(_patch_grid(origin))
