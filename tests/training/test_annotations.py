@@ -133,7 +133,7 @@ def test_what_qupath_writes_of_a_slide_takes_size_and_pixels_from_the_image(tmp_
     with pytest.raises(UsageError, match="truth for 'case' but no image of it"):
         read_annotations(path)
     write_image(tmp_path / "case.PNG", np.zeros((20, 30, 3), np.uint8))
-    with pytest.raises(UsageError, match=r"case\.PNG.*Give it with --mpp, or write it beside the image, as um_per_px in case\.json"):
+    with pytest.raises(UsageError, match=r"""case\.PNG.*Give it with --mpp, or write {"um_per_px": \.\.\.} to .*case\.json"""):
         read_annotations(path)
     annotation = read_annotations(path, um_per_px=0.5)
     assert annotation.fibre_state.tolist() == [0, 2, 1, 5]

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from biopsy_analyzer.training.evaluation_table import _print_images
+from biopsy_analyzer.training.evaluation_table import _print_images, _text
 
 
 def test_names_of_images_are_no_markup() -> None:
@@ -13,3 +13,8 @@ def test_names_of_images_are_no_markup() -> None:
     screen = io.StringIO()
     _print_images([image], Console(file=screen, width=200))
     assert "a[/bold]\\x1b[31m: nothing found, b[/x]: No tissue" in screen.getvalue()
+
+
+def test_a_figure_without_interval_says_so() -> None:
+    assert _text({"value": 0.91, "ci95": None, "n": 1}) == "0.910 (too few) n 1"
+    assert _text({"value": None, "ci95": None, "n": 0}) == "- (n 0)"

@@ -207,7 +207,7 @@ def _source(path: Path, stated: object, images: Path | None, um_per_px: float | 
     if known.file is not None and known.um_per_px is not None and known.shape is not None:
         return Source(known.file, known.um_per_px, known.shape, **rest)
     image = find_image(path.parent, path.stem, images, known.file)
-    grid = image_grid(image, um_per_px or known.um_per_px or facts.um_per_px)
+    grid = image_grid(image, um_per_px or known.um_per_px or facts.um_per_px, path.with_suffix(".json"))
     return Source(known.file or str(image.resolve()), known.um_per_px or grid.um_per_px, known.shape or grid.shape, **rest)
 
 

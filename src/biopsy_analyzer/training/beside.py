@@ -66,12 +66,10 @@ def find_image(folder: Path, name: str, images: Path | None = None, file: str | 
     )
 
 
-def image_grid(image: Path, um_per_px: float | None) -> PixelGrid:
-    """The pixels of an image; `um_per_px` wins over what it states. UsageError where nothing states a pixel size."""
+def image_grid(image: Path, um_per_px: float | None, facts: Path) -> PixelGrid:
+    """The pixels of an image; `um_per_px` wins over what it states. UsageError, which names `facts`, where nothing states a pixel size."""
     try:
         with open_slide(image, um_per_px=um_per_px) as slide:
             return slide.grid()
     except MissingPixelSize as error:
-        raise UsageError(
-            f"{str(error).rstrip('.')}, or write it beside the image, as um_per_px in {image.with_suffix('.json').name}"
-        ) from error
+        raise UsageError(f'{str(error).rstrip(".")}, or write {{"um_per_px": ...}} to {facts}') from error

@@ -133,7 +133,7 @@ def _read_truth(folder: Path, name: str, images: Path | None, um_per_px: float |
     facts = read_facts(folder, name)
     facts_path = folder / f"{name}.json"
     image = find_image(folder, name)
-    grid = image_grid(image, um_per_px or facts.um_per_px)
+    grid = image_grid(image, um_per_px or facts.um_per_px, facts_path)
     parts = {part: read_labels(paths[0]) for part, paths in rasters.items() if paths}
     for part, labels in parts.items():
         if labels.shape != grid.shape:
@@ -162,7 +162,7 @@ def annotated_truth(path: Path, images: Path | None, um_per_px: float | None = N
     source = annotation.source
     image = find_image(path.parent, path.stem, images, source.file)
     facts = read_facts(path.parent, path.stem)
-    grid = image_grid(image, um_per_px or source.um_per_px)
+    grid = image_grid(image, um_per_px or source.um_per_px, path.with_suffix(".json"))
     if grid.shape != source.shape:
         raise UsageError(
             f"{path}: drawn on {source.shape} px, but the image {image.name} has {grid.shape}; wanted that image, at full size"
