@@ -162,7 +162,7 @@ def _fibre_table(fibres: pd.DataFrame, state: np.ndarray, eaten_by: np.ndarray, 
     sure = {column: (state == name).astype(float) for column, name in zip(P_STATES, FIBRE_STATES, strict=True)}
     return fibres.assign(
         state=state, **sure, probability=1.0, assessable=True, touches_border=False, macrophages_inside=eaten_by.astype(float),
-        internal_nuclei_count=internal.astype(float), nuclei_count=2.0, min_feret_um=np.sqrt(fibres["area_um2"]),
+        map_normal=0.9, internal_nuclei_count=internal.astype(float), nuclei_count=2.0, min_feret_um=np.sqrt(fibres["area_um2"]),
         max_feret_um=1.3 * np.sqrt(fibres["area_um2"]),
     )  # fmt: skip
 
