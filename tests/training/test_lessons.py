@@ -66,6 +66,19 @@ def test_of_calls_by_another_state_model_only_the_readers_own_count(folder):
     ]
 
 
+def test_what_an_annotation_holds_beside_fibres_is_said(analysed, tmp_path):
+    shutil.copy(analysed[0], tmp_path / "a.png")
+    shape = cv2.imread(str(analysed[0])).shape[:2]
+    y, x = 2 * centre(10)
+    features = [square("Region: annotated", 0, 0, *shape[::-1]), square("Fibre: necrotic", x - 40, y - 40, x + 40, y + 40)]
+    drawn = write(tmp_path / "a.geojson", [*features, square("Artery", 0, 0, 9, 9)], shape=list(shape))
+    calls, notes = read_calls([drawn], None, colour_models(), Settings())
+    assert calls[["truth", "decided"]].to_numpy().tolist() == [["necrotic", True]]
+    (note,) = notes
+    assert note.count("a.geojson") == 1
+    assert "Artery" in note
+
+
 @pytest.mark.parametrize("part", ["fibres", "nuclei"])
 def test_a_result_of_another_network_is_refused_with_both_names(folder, part):
     corrections = Corrections.open(folder)

@@ -21,7 +21,7 @@ from biopsy_analyzer.training.truth import Truth, draw_truth
 SEED = 7_850_000  # below the sections that choose (7,900,000) and those that judge (9,000,000)
 SECTIONS: tuple[tuple[Difficulty, int], ...] = (("usual", 4), ("hard", 2))
 SHAPE_PX = (768, 768)
-"""Some 500 normal and 200 sick fibres together, in half a minute on a core. Priors."""
+"""Some 370 normal and 160 sick fibres of known state together. Priors."""
 
 MOST_FORGOTTEN = {"normal_called_sick": 0.02, "sick_misread": 0.05, "calibration_error": 0.02}
 """What of each may be added. Priors."""

@@ -96,12 +96,14 @@ def read_calls(sources: list[Path], images: Path | None, models: Models, setting
     analysis, as two readers corrected it, are one: fibres held out must not be taught. Empty where no source teaches states.
     UsageError for a result of other networks, whose features are not those of `models`.
     """
-    parts, notes = [], []
+    parts: list[pd.DataFrame] = []
+    notes: list[str] = []
     sections: dict[str, str] = {}
     for number, source in enumerate(sources, start=1):
         section = f"{number} {source.resolve().stem}"
         if source.suffix.lower() == ".geojson":
             truth = annotated_truth(source, images)
+            notes += truth.notes
             if truth.teach_states and not truth.held_out:
                 parts.append(collect_states([truth], models, settings).assign(section=section, decided=True))
         else:
@@ -164,10 +166,9 @@ def _windows(sources: list[Path], images: Path | None) -> Iterator[Window]:
     for source in sources:
         if source.suffix.lower() == ".geojson":
             truth = annotated_truth(source, images)
-            root = images if images is not None else truth.image.parent
             with open_slide(truth.image, um_per_px=truth.grid.um_per_px) as slide:
                 image = slide.sha256
-            yield from (Window(patch, image, None) for patch in annotated_patches([source], root))
+            yield from (Window(patch, image, None) for patch in annotated_patches([source], truth.image))
         else:
             yield from _windows_of_result(source, images)
 
