@@ -208,6 +208,15 @@ def test_drawing_images_keeps_what_lies_in_one_image_together() -> None:
     assert 0.35 < by_object.ci95[0] < by_object.ci95[1] < 0.65
 
 
+def test_an_image_without_truth_counts_in_every_draw() -> None:
+    """Two images alike and two false finds on a look-alike: 100 right of 102 found, whichever is drawn; alone it would give an F1 of 0."""
+    good, false = match(squares((10, 10)), squares((10, 10))), match(squares(), squares((10, 10)))
+    units = pd.concat([good] * 100 + [false] * 2)
+    found = segmentation_figures(units, images=[0] * 50 + [1] * 50 + [2] * 2)
+    assert found["f1_50"].value == pytest.approx(200 / 202)
+    assert found["f1_50"].ci95[0] > 0.94
+
+
 def test_no_interval_of_a_share_is_narrower_than_the_exact_one() -> None:
     """Textbook values of Clopper & Pearson: 1 of 1 right is 2.5 to 100 %, 0 of 30 is 0 to 11.57 %."""
     assert share_interval(1, 1) == (pytest.approx(0.025), 1)

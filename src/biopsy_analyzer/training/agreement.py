@@ -339,7 +339,7 @@ def _figures(
     """The ratios of the rows' sums, each with the widest span of: the 2.5 and 97.5 percentiles of the ratios of resampled sums, of rows
     and of whole images; its exact interval. `still`: intervals for where resampling never moves the value."""
     table = rows.astype(float)
-    drawn = [table] if images is None else [table, table.groupby(np.asarray(images)).sum()]
+    drawn = [table] if images is None else [table, _by_image(table, images)]
     sums = {str(name): float(table[name].sum()) for name in table}
     with np.errstate(divide="ignore", invalid="ignore"):
         values = ratios({name: np.asarray(total) for name, total in sums.items()})
@@ -359,6 +359,16 @@ def _figures(
         told = count > 1 or name in known or name in where_still
         result[name] = Figure(float(value), (low, high) if told else None, count)
     return result
+
+
+def _by_image(table: pd.DataFrame, images: Sequence[int] | np.ndarray) -> pd.DataFrame:
+    """Sums by image. What was found on images without any true object (look-alikes) is spread over the others and so is in every draw:
+    alone it says nothing of what is found."""
+    sums = table.groupby(np.asarray(images)).sum()
+    empty = (sums["truth"] == 0) if "truth" in sums else pd.Series(False, index=sums.index)
+    if not empty.any() or empty.all():
+        return sums
+    return sums[~empty] + sums[empty].sum() / (~empty).sum()
 
 
 def _percentiles(spread: np.ndarray, value: float) -> Span:
