@@ -48,8 +48,28 @@ def test_without_ordinary_fibres_a_normal_one_is_not_said_to_be_like_them(fibres
     """Pale ones are not paler than ordinary ones then; what eats them still tells."""
     found = classify_fibres(section(fibres_of).assign(map_normal=0.4), eaten(nuclei_of), model_by_hand(), SETTINGS)
     assert found["state"].tolist() == ["normal"] * 11 + ["necrotic", "normal"]
-    assert found["reason"][10] == "looks normal to the network, in a section without ordinary fibres to compare with"
+    assert found["reason"][10] == "looks normal to the network (0.40), in a section without ordinary fibres"
     assert found["reason"][11] == "3 macrophages inside; may be normal (0.37)"
+
+
+def test_without_ordinary_fibres_nothing_is_told_of_them_and_what_the_network_says_is_not_turned_round(fibres_of):
+    model = model_by_hand()
+    model.above[1, FEATURES.index("seen_necrotic")] = 2  # log odds 1.7 beside normal's 3: not enough; 6.9 are
+    fibres = section(fibres_of).assign(map_normal=[0.4] * 10 + [0.15, 0.0, 0.15], map_necrotic=[0.01] * 10 + [0.85, 1.0, 0.5])
+    reasons = classify_fibres(fibres, None, model, SETTINGS)["reason"]
+    assert reasons[0] == "looks normal to the network (0.40), in a section without ordinary fibres"
+    assert reasons[11] == "network: necrotic 1.00, in a section without ordinary fibres"
+    assert reasons[12] == "called normal (0.90) though the network says necrotic 0.50, in a section without ordinary fibres"
+    assert not any("in ordinary fibres" in reason or "than ordinary fibres" in reason for reason in reasons)
+
+
+def test_a_difference_that_no_eye_sees_has_no_word(fibres_of):
+    model = model_by_hand()
+    model.above[1, FEATURES.index("eosin")] = 100
+    fibres = section(fibres_of).assign(eosin_od=[0.3] * 10 + [0.33, 0.36, 0.3], haematoxylin_od=0.1)
+    reasons = classify_fibres(fibres, None, model, SETTINGS)["reason"]
+    assert reasons[10] == "eosin 0.03 OD above ordinary fibres"
+    assert reasons[11] == "dense: eosin 0.06 OD above ordinary fibres"
 
 
 def test_a_fibre_cut_by_the_image_keeps_its_state_and_says_so(fibres_of, nuclei_of):

@@ -21,6 +21,7 @@ from biopsy_analyzer.report.summary import summary_text
 from biopsy_analyzer.report.writing import write_result
 from biopsy_analyzer.score import score
 from biopsy_analyzer.tables import CLUSTER_KINDS, CLUSTERS, FIBRE_STATES, FIBRES, NUCLEI, NUCLEUS_TYPES, empty
+from biopsy_analyzer.tissue.flags import Flag
 from made_tables import make_fibres, make_nuclei
 
 
@@ -138,6 +139,20 @@ def test_a_sheet_is_told_in_words_and_not_counted_as_a_cluster(result: Result, t
     assert "mixed: 0" in written
     assert any("sheets of cells, not outlined: 1" in words for words in written)
     assert "0 mixed (0 at necrotic fibres), besides 1 confluent (3 cells on " in summary_text(scores_document(sheet))
+
+
+def test_the_legend_names_what_forbids_a_pattern(result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its numbers are read without the report."""
+    written: list[str] = []
+    text = legend._Pen.text
+    monkeypatch.setattr(legend._Pen, "text", lambda pen, x, y, words: (written.append(words), text(pen, x, y, words)))
+    codes = ("blurred", "thin-cover", "no-ordinary-fibres")
+    plain, doubted = (dataclasses.replace(result, flags=tuple(Flag(code, 0.1, 0.5, "m") for code in some)) for some in (codes[:1], codes))
+    low = overlay(plain, tmp_path)
+    assert not any("doubtful" in words for words in written)
+    high = overlay(doubted, tmp_path)
+    assert "doubtful: thin-cover, no-ordinary-fibres" in written
+    assert high.shape[0] > low.shape[0], "a line of its own, nothing written over another"
 
 
 @pytest.mark.parametrize(("room", "bar"), [(1.0, 1), (199.0, 100), (200.0, 200), (499.0, 200), (4999.0, 2000), (0.03, 0.02)])

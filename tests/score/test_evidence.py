@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biopsy_analyzer.score import score, unassessed
+from biopsy_analyzer.score import judge, score, unassessed
 from biopsy_analyzer.score.findings import FINDINGS, NEED_KINDS, NOT_ON_HE
 from biopsy_analyzer.score.space import NO_PERIMYSIUM
 from biopsy_analyzer.score.traced import evidence_objects
@@ -295,18 +295,38 @@ def test_a_doubtful_reference_forbids_that_there_is_no_necrosis_but_not_that_the
     assert "show no nucleus" in scores.pattern.reasons[0]
 
 
-def test_where_no_fibre_looks_ordinary_no_pattern_is_named_and_what_was_found_stays():
+def test_where_no_fibre_looks_ordinary_no_pattern_is_named_and_nothing_rests_on_the_dead():
     """Dead throughout, or unlike all that was learned from: nobody can say which from such a section."""
     nuclei = make_nuclei([])
     for look, state in ((0.6, "absent"), (0.4, "not_assessable")):
         fibres = make_fibres(["normal"] * 900, nuclei_count=2.0, map_normal=look)
         scores = score(fibres, nuclei, empty(CLUSTERS), 4.5, SETTINGS, nuclei_assessed=True)
         assert items(scores)["necrotic-fibres"].state == state
-    assert "Even the most normal fibres look normal by 40% only, at least 50% is wanted" in scores.pattern.reasons[0]
-    assert scores.pattern.label == "indeterminate"
-    dead = make_fibres(["necrotic"] * 600 + ["normal"] * 300, nuclei_count=2.0, map_normal=0.1)
-    scores = score(dead, nuclei, empty(CLUSTERS), 4.5, SETTINGS, nuclei_assessed=True)
-    assert (items(scores)["necrotic-fibres"].state, scores.pattern.label) == ("present", "indeterminate")
+    why = "No fibre here looks ordinary to the network: its most normal ones look normal by 40% only, at least 50% is wanted"
+    assert (scores.pattern.label, scores.pattern.reasons[0]) == ("indeterminate", why)
+    dead = make_fibres(["normal"] * 500 + ["necrotic"] * 400, nuclei_count=2.0, macrophages_inside=np.repeat([0.0, 3.0], [500, 400]))
+    clusters = empty(CLUSTERS).reindex([0]).assign(cluster_id=1, kind="macrophage", cells=4, necrotic_fibres=1)
+    seen, alone = (score(dead.assign(map_normal=look), nuclei, clusters, 4.5, SETTINGS, nuclei_assessed=True) for look in (0.6, 0.4))
+    before, after = items(seen), items(alone)
+    for code in ("necrotic-fibres", "large-necrotic-areas", "myophagocytosis", "clusters-at-necrosis", "sparse-inflammation"):
+        assert (before[code].state, after[code].state) == ("present", "not_assessable"), code
+        told = f"present if the section is dead throughout, but living fibres may have been called dead: {why}; found: "
+        assert after[code].reason == told + before[code].reason
+        assert (after[code].value, after[code].objects) == (before[code].value, before[code].objects)
+    assert (seen.space.arrangement, alone.space.arrangement) == ("grouped", "not_assessable")
+    assert alone.space.reasons[0].startswith("necrotic fibres are present if the section is dead throughout, but living fibres")
+    assert alone.pattern.label == "indeterminate"
+
+
+def test_the_flag_says_what_was_found_what_may_be_and_what_to_do():
+    fibres = make_fibres(["necrotic"] * 30, nuclei_count=2.0, map_normal=0.116)
+    (flag,) = judge(fibres, make_nuclei([]), empty(CLUSTERS), 0.15, SETTINGS, nuclei_assessed=True)[1].flags
+    assert flag.code == "no-ordinary-fibres"
+    assert flag.message == (
+        "No fibre here looks ordinary to the network: its most normal ones look normal by 11.6% only, at least 50% is wanted. The section "
+        "is dead throughout or unlike all that was learned from, which can't be told from it: states are told without comparison, check "
+        "them by eye."
+    )
 
 
 def test_what_is_told_of_living_fibres_is_not_present_where_they_may_be_dead():

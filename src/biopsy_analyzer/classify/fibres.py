@@ -30,7 +30,8 @@ DOUBT = 0.25  # a second state at least so likely is named in the reason. Prior
 EDGE_UM = 15.0  # from the fibre's equal-area disc to the glass, within which it lies at the cut edge: less than half a fibre. Prior
 EDGE_DARK = 0.1  # of the ordinary fibres' density, above which a fibre there is hypercontracted, or so dense that it may be. Prior
 ORDINARY, NEARER = "like the ordinary fibres of the section", "nearer to the ordinary fibres of the section than to any damage"
-ALONE = "looks normal to the network, in a section without ordinary fibres to compare with"
+STRIKING = 0.05  # OD beside the ordinary fibres, below which a difference is measured and not called dense, pale, basophilic. Prior
+ALONE = "in a section without ordinary fibres"
 CUT = "; cut by the edge of the image: its size is unknown"
 MAPS = dict(zip(STATE_MAPS, FIBRE_STATES, strict=True))
 
@@ -92,18 +93,18 @@ def _unassessable(fibres: pd.DataFrame, which: np.ndarray, why: list[str]) -> pd
 def _reasons(fibres: pd.DataFrame, model: StateModel, features: pd.DataFrame, best: np.ndarray, probabilities: np.ndarray) -> list[str]:
     """For each fibre the features that speak most for its state against normal (for normal ones: for the state that they may have).
 
-    The network's view of another state is no reason that a reader could follow and is left out, also where it adds to the call.
+    The network's view of another state is no reason that a reader could follow and is left out, also where it adds to the call; but
+    where nothing is compared a fibre called normal says what the network takes it for.
     """
     others = probabilities.copy()
     others[np.arange(len(best)), best] = 0.0
     second = others.argmax(axis=1)
     doubted = others.max(axis=1, initial=0.0) >= DOUBT
     normal = best == FIBRE_STATES.index("normal")
-    ordinary = fibres.loc[ordinary_fibres(fibres), list(MAPS)].median()
+    ordinary = None if ordinary_look(fibres) < EVEN else fibres.loc[ordinary_fibres(fibres), list(MAPS)].median()
     internal = fibres["internal_nuclei_count"].fillna(0).to_numpy()
-    compared = not ordinary_look(fibres) < EVEN
-    like, nearer = (ORDINARY, NEARER) if compared else (ALONE, ALONE)
-    reasons = [like] * len(fibres)
+    alike = [ORDINARY] * len(fibres) if ordinary is not None else _uncompared(fibres, probabilities)
+    reasons = alike.copy()
     told = np.flatnonzero(~normal | doubted)
     contributions = model.contributions(features.iloc[told])
     rows = zip(contributions, told, fibres.iloc[told].to_dict("records"), features.iloc[told].to_dict("records"), strict=True)
@@ -113,13 +114,26 @@ def _reasons(fibres: pd.DataFrame, model: StateModel, features: pd.DataFrame, be
         why = "; ".join(_phrase(name, fibre, values[name], ordinary) for name in speaking) or "no single feature stands out"
         doubt = f"may be {FIBRE_STATES[second[i]]} ({others[i].max():.2f})"
         if normal[i]:
-            reasons[i] = f"{nearer}; {doubt}: {why}"
+            reasons[i] = f"{alike[i] if ordinary is None else NEARER}; {doubt}: {why}"
         else:
             reasons[i] = f"{why}; {doubt}" if doubted[i] else why
     for i in np.flatnonzero(normal & (internal > 0)):
         found = _counted(internal[i], "internal nucleus", "internal nuclei")
         reasons[i] += "" if found in reasons[i] else f"; {found}"
     return reasons
+
+
+def _uncompared(fibres: pd.DataFrame, probabilities: np.ndarray) -> list[str]:
+    """For each fibre, were it called normal, what speaks for it where there is nothing to compare with."""
+    seen = fibres[list(MAPS)].to_numpy()
+    called = probabilities[:, FIBRE_STATES.index("normal")]
+    views = zip(seen.argmax(axis=1), seen.max(axis=1, initial=0.0), called, strict=True)
+    return [
+        f"looks normal to the network ({looks:.2f}), {ALONE}"
+        if FIBRE_STATES[likeliest] == "normal"
+        else f"called normal ({p:.2f}) though the network says {FIBRE_STATES[likeliest]} {looks:.2f}, {ALONE}"
+        for likeliest, looks, p in views
+    ]
 
 
 def _speaking(model: StateModel, added: np.ndarray, state: int) -> list[str]:
@@ -134,15 +148,15 @@ def _speaking(model: StateModel, added: np.ndarray, state: int) -> list[str]:
     return [name for name in names if MAPS.get(name, FIBRE_STATES[state]) == FIBRE_STATES[state]]
 
 
-def _phrase(name: str, fibre: dict[str, float], value: float, ordinary: pd.Series) -> str:
-    """One feature in a pathologist's words, with its measured value; ordinary: the network's maps in the section's ordinary fibres."""
+def _phrase(name: str, fibre: dict[str, float], value: float, ordinary: pd.Series | None) -> str:
+    """One feature in a pathologist's words, with its measured value; ordinary: the network's maps in ordinary fibres, if any."""
     if name in MAPS:
-        return f"network: {MAPS[name]} {fibre[name]:.2f}, in ordinary fibres {ordinary[name]:.2f}"
+        beside = ALONE if ordinary is None else f"in ordinary fibres {ordinary[name]:.2f}"
+        return f"network: {MAPS[name]} {fibre[name]:.2f}, {beside}"
     up = value > 0
-    side = "above" if up else "below"
     phrases = {
-        "haematoxylin": f"{'basophilic' if up else 'washed'}: haematoxylin {abs(fibre['haematoxylin_rel']):.2f} OD {side} ordinary fibres",
-        "eosin": f"{'dense' if up else 'pale'}: eosin {abs(fibre['eosin_rel']):.2f} OD {side} ordinary fibres",
+        "haematoxylin": _stain("haematoxylin", fibre["haematoxylin_rel"], "basophilic", "washed"),
+        "eosin": _stain("eosin", fibre["eosin_rel"], "dense", "pale"),
         "haematoxylin_sd": f"blue {'uneven' if up else 'even'} (SD {fibre['haematoxylin_sd']:.2f} OD)",
         "eosin_sd": f"pink {'uneven' if up else 'even'} (SD {fibre['eosin_sd']:.2f} OD)",
         "mottling": f"{'mottled' if up else 'homogeneous'} ({fibre['mottling']:.2f})",
@@ -155,6 +169,13 @@ def _phrase(name: str, fibre: dict[str, float], value: float, ordinary: pd.Serie
         "deepest_nucleus": f"deepest nucleus {fibre['deepest_nucleus_um']:.0f} um under the border" if up else "no nucleus inside",
     }
     return phrases[name]
+
+
+def _stain(name: str, difference: float, more: str, less: str) -> str:
+    """A stain's difference to ordinary fibres, OD: in a word only where it is seen by eye."""
+    up = difference > 0
+    word = f"{more if up else less}: " if abs(difference) >= STRIKING else ""
+    return f"{word}{name} {abs(difference):.2f} OD {'above' if up else 'below'} ordinary fibres"
 
 
 def _counted(n: float, one: str, many: str) -> str:

@@ -37,6 +37,7 @@ def draw_overlay(
     clusters: Ringed,
     caption: str,
     facts: Sequence[str] = (),
+    notes: Sequence[str] = (),
     nuclei_assessed: bool = True,
 ) -> np.ndarray:
     """RGB uint8 (H + strip, max(W, the strip's least width), 3): the section with its classes, and below it legend, scale and caption.
@@ -44,14 +45,14 @@ def draw_overlay(
     picture: RGB uint8 (H, W, 3) on `grid`. Fibres: contours, the sick ones thicker and slightly filled. Nuclei: contours, and
     markers on internal and inflammatory ones. Clusters: a wide contour with a black rim. Fibres that are not normal bear their number
     where there is room. Empty tables give the section and zero counts; nuclei that were not assessed are said to be so.
-    facts: lines of at most some 35 characters beside the legend.
+    facts: lines of at most some 35 characters beside the legend; notes: whole lines below it.
     """
     height, width = picture.shape[:2]
     types, kinds = (nuclei[0]["type"], clusters[0]["kind"]) if nuclei_assessed else (None, None)
     crowded, single = _marked(nuclei[0], grid)
-    notes = _thinned(nuclei[0], crowded)
+    lines = (*notes, *_thinned(nuclei[0], crowded))
     is_open = _marker_radius(grid) >= _OPEN_PX
-    whole = add_legend(picture, grid.um_per_px, fibre_class(fibres[0]), types, kinds, caption, facts, notes, is_open)
+    whole = add_legend(picture, grid.um_per_px, fibre_class(fibres[0]), types, kinds, caption, facts, lines, is_open)
     drawn = whole[:height, :width]
     outlined = _rings(fibres[1], grid)
     classes = fibre_class(fibres[0]).to_numpy()

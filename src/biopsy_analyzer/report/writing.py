@@ -19,6 +19,7 @@ from biopsy_analyzer.report.png import png_bytes
 from biopsy_analyzer.report.result import Result
 from biopsy_analyzer.report.scores_json import scores_document, to_text
 from biopsy_analyzer.report.tables_io import write_table
+from biopsy_analyzer.score.doubts import FORBIDDING
 from biopsy_analyzer.score.tallies import is_sheet
 from biopsy_analyzer.score.traced import evidence_objects
 
@@ -56,7 +57,8 @@ def _overlay(result: Result, fibres: tuple[pd.DataFrame, Rings], nuclei: tuple[p
     bounded = clusters[0].iloc[rows], [clusters[1][row] for row in rows.tolist()]
     assessed = result.scores.inflammation.macrophages_in_necrotic_fibres is not None
     picture, grid = result.picture.rgb, result.picture.grid
-    return png_bytes(draw_overlay(picture, grid, smooth_fibres, smooth_nuclei, bounded, _caption(result), _facts(result), assessed))
+    words = _caption(result), _facts(result), _notes(result)
+    return png_bytes(draw_overlay(picture, grid, smooth_fibres, smooth_nuclei, bounded, *words, assessed))
 
 
 def _caption(result: Result) -> str:
@@ -65,6 +67,12 @@ def _caption(result: Result) -> str:
     facts = [for_terminal(slide.file_name), f"{slide.um_per_px:g} um/px", f"status: {result.status}"]
     facts += [f"sheets of cells, not outlined: {sheets}"] if sheets else []
     return "  ·  ".join((*facts, "Research use only, not for diagnosis"))
+
+
+def _notes(result: Result) -> list[str]:
+    """What forbids a pattern, by its flags, for a reader who sees the legend's numbers and no report."""
+    codes = [flag.code for flag in result.flags if flag.code in FORBIDDING]
+    return [f"doubtful: {', '.join(codes)}"] if codes else []
 
 
 def _facts(result: Result) -> list[str]:

@@ -20,7 +20,8 @@ class Doubts:
                may have been missed, and no pattern is named
     reference  no fibre looks ordinary, or dead ones may be what is ordinary here: necrosis that was not found may be there, and no pattern
                is named
-    cover      of these, that hardly any tissue lies in outlined fibres: cells seen between them may lie in fibres that were missed
+    cover      of `section`, that hardly any tissue lies in outlined fibres: cells seen between them may lie in fibres that were missed
+    alone      of `reference`, that no fibre looks ordinary: what was called dead may be living
     cells      kinds of inflammatory cells are hardly told apart: told with every figure that rests on them
     flags      what was measured, for `reference` and `cells`; and fibres cut obliquely, which forbid nothing
     """
@@ -28,11 +29,19 @@ class Doubts:
     section: tuple[str, ...] = ()
     cover: tuple[str, ...] = ()
     reference: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
     cells: tuple[str, ...] = ()
     flags: tuple[Flag, ...] = ()
 
+    @property
+    def if_dead(self) -> str:
+        """Why what rests on dead fibres is not simply present where no fibre looks ordinary; to be asked there only."""
+        return f"present if the section is dead throughout, but living fibres may have been called dead: {self.alone[0]}"
+
 
 NO_DOUBTS = Doubts()
+FORBIDDING = ("thin-cover", "no-ordinary-fibres", "reference-doubtful")
+"""Codes of the flags that forbid a pattern, whatever was counted."""
 
 
 def find_doubts(fibres: pd.DataFrame, nuclei: pd.DataFrame, inflammatory: np.ndarray, area: float | None, settings: Settings) -> Doubts:
@@ -51,12 +60,23 @@ def find_doubts(fibres: pd.DataFrame, nuclei: pd.DataFrame, inflammatory: np.nda
         section.append(
             f"{percent(assessed)} of the outlined fibres could be judged, at least {percent(settings.score.min_assessed)} is wanted"
         )
-    flags = _none_ordinary(fibres) + reference_flags(fibres, nuclei, settings.tissue), cell_flags(nuclei, inflammatory, settings.tissue)
-    reference, cells = (tuple(flag.message.rstrip(".") for flag in found) for found in flags)
-    return Doubts(tuple(section), tuple(bare), reference, cells, (*flags[0], *flags[1], *oblique_flags(fibres, settings.tissue)))
+    flags = (
+        _none_ordinary(fibres),
+        reference_flags(fibres, nuclei, settings.tissue),
+        cell_flags(nuclei, inflammatory, settings.tissue),
+        oblique_flags(fibres, settings.tissue),
+    )
+    # the first sentence of a flag: what comes after it says what to make of it, which a reason says for itself
+    alone, passing, cells = (tuple(flag.message.split(". ")[0].rstrip(".") for flag in found) for found in flags[:3])
+    every = tuple(flag for found in flags for flag in found)
+    return Doubts(tuple(section), tuple(bare), (*alone, *passing), alone, cells, every)
 
 
 def _none_ordinary(fibres: pd.DataFrame) -> list[Flag]:
-    text = "Even the most normal fibres look normal by {found} only, at least {wanted} is wanted: states are told without comparison."
+    text = (
+        "No fibre here looks ordinary to the network: its most normal ones look normal by {found} only, at least {wanted} is wanted. "
+        "The section is dead throughout or unlike all that was learned from, which can't be told from it: states are told without "
+        "comparison, check them by eye."
+    )
     flag = below("no-ordinary-fibres", ordinary_look(fibres), EVEN, text, percent)
     return [flag] if flag else []

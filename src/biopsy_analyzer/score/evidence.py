@@ -16,6 +16,7 @@ from biopsy_analyzer.score.findings import (
     NEED_KINDS,
     NEED_PERIMYSIUM,
     NOT_ON_HE,
+    OF_THE_DEAD,
     OF_THE_LIVING,
     READ,
     REST_ON_NECROSIS,
@@ -129,6 +130,8 @@ def _doubted(code: str, judged: Judged, necrosis: Judged, doubts: Doubts) -> Jud
         return judged.doubted(f"may have been missed: {'; '.join(missed)}")
     if present and code in REST_ON_NECROSIS and necrosis.state != "present":
         return judged.doubted(rests_on(necrosis))
+    if present and code in OF_THE_DEAD and doubts.alone:
+        return judged.doubted(doubts.if_dead)
     if code in NEED_KINDS:
         return _doubted_cells(code, judged, doubts)
     return judged

@@ -93,6 +93,8 @@ OF_THE_LIVING = {"internal-nuclei", "fibre-invasion", "endomysial-infiltrate", "
 AT_BORDERS = {"perifascicular-necrosis", "perifascicular-atrophy"}  # where many fibres are missed those left all seem to lie at a border
 ABSENCES = SPARSE  # present where cells were not found
 REST_ON_NECROSIS = {"stages-mixed", "myophagocytosis", "large-necrotic-areas", "clusters-at-necrosis", "perifascicular-necrosis"}
+# present if what was called dead is dead; cells in and at dead fibres are left out of those that are sparse
+OF_THE_DEAD = {"necrotic-fibres", *REST_ON_NECROSIS, *SPARSE}
 ARRANGED = "necrosis-scattered"  # read from `space.arrangement`, which has heard all doubts itself
 NEED_KINDS = {
     "necrosis-predominant", *SPARSE, "macrophage-predominant", "clusters-at-necrosis", "clusters-of-ten", "confluent-infiltrate",

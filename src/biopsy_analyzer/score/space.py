@@ -126,6 +126,8 @@ def _name(
     told, counted = (tuple(_told(test, what, with_p) for test, what in tested) for with_p in (True, False))
     if necrosis.state != "present":
         return "not_assessable", (rests_on(necrosis), *counted)
+    if doubts.alone:
+        return "not_assessable", (f"necrotic fibres are {doubts.if_dead}", *counted)
     if _proven(at_border, settings) and not doubts.cover:
         return "perifascicular", told
     if _proven(grouping, settings):

@@ -156,6 +156,7 @@ def test_a_sheet_is_called_so_on_the_section_and_in_its_close_up(sick: Result) -
         none: dict[str, dict[int, np.ndarray]] = {"fibre": {}, "nucleus": {}, "cluster": {}}
         material = Material(document, sick.fibres, sick.nuclei, sick.clusters.assign(area_um2=area_um2), none, crop)
         (layer,) = (layer for layer in section_figure(material)["layers"] if layer["group"] == "Clusters")
-        assert (layer["label"], layer["count"]) == ("mixed cluster" + (", 1 of them a confluent sheet" if sheet else ""), 1)
+        told = ("mixed cluster", 0, " and 1 confluent sheet") if sheet else ("mixed cluster", 1, "")
+        assert (layer["label"], layer["count"], layer["besides"]) == told
         (shown,) = closeups(material)
         assert shown["facts"] == [("mixed, a confluent sheet and no cluster" if sheet else "mixed") + ", 24 cells"]

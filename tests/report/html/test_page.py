@@ -137,6 +137,17 @@ def test_without_nuclei_the_page_says_what_is_not_assessed(sick: Result, tmp_pat
     assert "the image is too coarse for nuclei" in text
 
 
+@pytest.mark.parametrize(
+    ("look", "method"), [(0.6, "against the ordinary fibres of its own section"), (0.4, "without comparison, for no fibre")]
+)
+def test_methods_say_whether_fibres_were_compared(sick: Result, tmp_path: Path, look: float, method: str) -> None:
+    fibres = sick.fibres.assign(map_normal=look)
+    scores = score(fibres, sick.nuclei, sick.clusters, 0.4, sick.settings, nuclei_assessed=True)
+    told = (write_result(dataclasses.replace(sick, fibres=fibres, scores=scores), tmp_path) / "report.html").read_text("utf-8")
+    assert [words in told for words in ("against the ordinary fibres", "without comparison, for no fibre")].count(True) == 1
+    assert f"classified by its features {method}" in told
+
+
 def doubted(sick: Result, area_mm2: float, bare: bool) -> Result:
     """The section with so much tissue, and without a nucleus in any of its ordinary fibres."""
     fibres = sick.fibres.assign(nuclei_count=0.0 if bare else 2.0)

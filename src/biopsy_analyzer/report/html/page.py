@@ -38,6 +38,7 @@ def slide_page(material: Material) -> bytes:
         axes=[] if refused else [_axis(document, name) for name in AXES[:3]],
         balance=None if refused else _balance(document),
         doubts=(*doubts.section, *doubts.reference),
+        compared=not doubts.alone,
         doubtful=AXES if doubts.section else ("necrosis", "balance") if doubts.reference else (),
         section=section_figure(material),
         closeups=found,

@@ -29,7 +29,8 @@ def section_figure(material: Material) -> dict[str, Any]:
     height, width = grid.shape
     bar_um = scale_bar_um(0.2 * width * grid.um_per_px)
     slide = material.document["slide"]
-    layers = [layer for layer in (*_fibre_layers(material), *_cell_layers(material), *_other_layers(material)) if layer["count"]]
+    layers = [*_fibre_layers(material), *_cell_layers(material), *_other_layers(material)]
+    layers = [layer for layer in layers if layer["count"] or layer.get("besides")]
     return {
         "uri": data_uri(material.shots[0].jpeg, "jpeg"),
         "width": width,
@@ -114,8 +115,9 @@ def _other_layers(material: Material) -> list[dict[str, Any]]:
         {
             "key": f"cluster-{kind}",
             "group": "Clusters",
-            "label": f"{kind} cluster" + (f", {sheets[kind]} of them a confluent sheet" if kind in sheets else ""),
-            "count": len(ids[kind]),
+            "label": f"{kind} cluster",
+            "count": len(ids[kind]) - int(sheets.get(kind, 0)),
+            "besides": f" and {plural(sheets[kind], 'confluent sheet')}" if kind in sheets else "",
             "on": True,
             "path": _path(material, [rings[n] for n in ids[kind] if n in rings], 1.0),
             "kind": "cluster",
