@@ -54,12 +54,14 @@ def test_without_ordinary_fibres_a_normal_one_is_not_said_to_be_like_them(fibres
 
 def test_without_ordinary_fibres_nothing_is_told_of_them_and_what_the_network_says_is_not_turned_round(fibres_of):
     model = model_by_hand()
-    model.above[1, FEATURES.index("seen_necrotic")] = 2  # log odds 1.7 beside normal's 3: not enough; 6.9 are
-    fibres = section(fibres_of).assign(map_normal=[0.4] * 10 + [0.15, 0.0, 0.15], map_necrotic=[0.01] * 10 + [0.85, 1.0, 0.5])
+    model.above[1, FEATURES.index("seen_necrotic")] = 2  # of the logarithm of 1 + log odds: 2.6 of a map of 0.93, beside the 3 of normal; 4.1 of 1
+    fibres = section(fibres_of).assign(map_normal=[0.4] * 10 + [0.07, 0.0, 0.15], map_necrotic=[0.01] * 10 + [0.93, 1.0, 0.5])
     reasons = classify_fibres(fibres, None, model, SETTINGS)["reason"]
     assert reasons[0] == "looks normal to the network (0.40), in a section without ordinary fibres"
     assert reasons[11] == "network: necrotic 1.00, in a section without ordinary fibres"
     assert reasons[12] == "called normal (0.90) though the network says necrotic 0.50, in a section without ordinary fibres"
+    said_once = "called normal (0.59) though the network says necrotic 0.93; may be necrotic (0.38): "
+    assert reasons[10] == f"{said_once}network: necrotic 0.93, in a section without ordinary fibres"
     assert not any("in ordinary fibres" in reason or "than ordinary fibres" in reason for reason in reasons)
 
 

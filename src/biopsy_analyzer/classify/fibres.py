@@ -117,6 +117,8 @@ def _reasons(fibres: pd.DataFrame, model: StateModel, features: pd.DataFrame, be
             reasons[i] = f"{alike[i] if ordinary is None else NEARER}; {doubt}: {why}"
         else:
             reasons[i] = f"{why}; {doubt}" if doubted[i] else why
+    for i in np.flatnonzero(normal & (ordinary is None)):
+        reasons[i] += "" if ALONE in reasons[i] else f", {ALONE}"
     for i in np.flatnonzero(normal & (internal > 0)):
         found = _counted(internal[i], "internal nucleus", "internal nuclei")
         reasons[i] += "" if found in reasons[i] else f"; {found}"
@@ -129,9 +131,9 @@ def _uncompared(fibres: pd.DataFrame, probabilities: np.ndarray) -> list[str]:
     called = probabilities[:, FIBRE_STATES.index("normal")]
     views = zip(seen.argmax(axis=1), seen.max(axis=1, initial=0.0), called, strict=True)
     return [
-        f"looks normal to the network ({looks:.2f}), {ALONE}"
+        f"looks normal to the network ({looks:.2f})"
         if FIBRE_STATES[likeliest] == "normal"
-        else f"called normal ({p:.2f}) though the network says {FIBRE_STATES[likeliest]} {looks:.2f}, {ALONE}"
+        else f"called normal ({p:.2f}) though the network says {FIBRE_STATES[likeliest]} {looks:.2f}"
         for likeliest, looks, p in views
     ]
 
