@@ -54,7 +54,7 @@ def test_without_ordinary_fibres_a_normal_one_is_not_said_to_be_like_them(fibres
 
 def test_without_ordinary_fibres_nothing_is_told_of_them_and_what_the_network_says_is_not_turned_round(fibres_of):
     model = model_by_hand()
-    model.above[1, FEATURES.index("seen_necrotic")] = 2  # of the logarithm of 1 + log odds: 2.6 of a map of 0.93, beside the 3 of normal; 4.1 of 1
+    model.above[1, FEATURES.index("seen_necrotic")] = 2  # times ln(1 + log odds): 2.6 of a map of 0.93, beside the 3 of normal
     fibres = section(fibres_of).assign(map_normal=[0.4] * 10 + [0.07, 0.0, 0.15], map_necrotic=[0.01] * 10 + [0.93, 1.0, 0.5])
     reasons = classify_fibres(fibres, None, model, SETTINGS)["reason"]
     assert reasons[0] == "looks normal to the network (0.40), in a section without ordinary fibres"
