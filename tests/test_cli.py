@@ -271,5 +271,6 @@ def test_a_missing_extra_is_one_line_before_anything_is_computed(tmp_path, modul
     code = f"import sys; sys.modules[{module!r}] = None; sys.argv[1:] = {arguments!r}; from biopsy_analyzer.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, text=True, capture_output=True)
     assert (done.returncode, done.stdout) == (5, "")
-    assert f"{module} is not installed. pip install 'biopsy-analyzer[{extra}]'" in done.stderr
+    assert f"{module} is not installed. In a checkout: scripts/setup {extra}; else pip install 'biopsy-analyzer[{extra}]'" in done.stderr
+    assert done.stderr.count("\n") == 1
     assert not out.exists()

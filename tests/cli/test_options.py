@@ -29,5 +29,5 @@ def test_settings_without_a_file_are_the_defaults(tmp_path: Path) -> None:
 
 def test_a_missing_extra_is_named() -> None:
     need("napari", "json")
-    with pytest.raises(EnvironmentFault, match=r"no_such_module.*biopsy-analyzer\[napari\]"):
+    with pytest.raises(EnvironmentFault, match=r"no_such_module.*scripts/setup napari;.*biopsy-analyzer\[napari\]"):
         need("napari", "json", "no_such_module")

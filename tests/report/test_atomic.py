@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from biopsy_analyzer.errors import OutputError
-from biopsy_analyzer.report.atomic import check_writable, copy_whole, prepare_folder, replacing_folder, sweep, write_bytes
+from biopsy_analyzer.report.atomic import check_writable, copy_whole, prepare_folder, replacing_folder, sweep, writable, write_bytes
 
 
 def test_written_and_replaced(tmp_path: Path) -> None:
@@ -64,6 +65,24 @@ def test_a_folder_is_tried_and_left_empty(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="can't write into"):
         check_writable(tmp_path / "file")
+
+
+def test_a_refused_run_leaves_no_empty_folder(tmp_path: Path) -> None:
+    def refused(folder: Path, file: str = "") -> None:
+        with suppress(KeyError), writable(folder):
+            if file:
+                (folder / file).write_text("")
+            raise KeyError
+
+    (tmp_path / "mine").mkdir()
+    refused(tmp_path / "mine")
+    refused(tmp_path / "mine" / "a" / "b")
+    assert os.listdir(tmp_path / "mine") == []
+    refused(tmp_path / "mine" / "a" / "b", "log")
+    assert os.listdir(tmp_path / "mine" / "a" / "b") == ["log"]
+    with writable(tmp_path / "empty"):
+        pass
+    assert (tmp_path / "empty").is_dir()
 
 
 def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:

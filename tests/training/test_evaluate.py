@@ -15,6 +15,7 @@ import pytest
 import tifffile
 from rich.console import Console
 
+from annotation_files import square
 from biopsy_analyzer.classify.state_model import StateModel
 from biopsy_analyzer.errors import UsageError
 from biopsy_analyzer.models import Models
@@ -168,6 +169,27 @@ def test_the_method_is_judged_with_the_settings_given(with_truth: Path, fake_mod
     evaluation = evaluate_folder(with_truth, fake_models, settings=settings)
     assert evaluation["fibres"]["counts"] == {"truth": 9, "found": 0, "hits": 0, "missed": 9, "false": 0}
     assert evaluation["settings"]["segment"]["min_fibre_um2"] == 6000
+
+
+def test_a_truth_that_this_program_outlined_is_said_to_be_circular(with_truth: Path, fake_models: Models, tmp_path: Path) -> None:
+    """objects.geojson through QuPath, which keeps names, with an object drawn anew, which has none; another image lies beside it."""
+    kept, new = square("Fibre: normal", 70, 40, 230, 200), square("Fibre: normal", 320, 40, 480, 200)
+    kept["properties"]["name"] = "Fibre 12"
+    result = tmp_path / "result"
+    result.mkdir()
+    (result / "objects.geojson").write_text(json.dumps([kept, new]))
+    shutil.copy(with_truth / "section.png", result / "overlay.png")
+    notes = evaluate_folder(result, fake_models, images=with_truth / "section.png", um_per_px=0.5)["notes"]
+    assert notes[-1] == (
+        "objects: outlined by this program: 1 of its fibres and nuclei; what was not changed counts as agreement: this tells how much was "
+        "corrected, not accuracy"
+    )
+    assert not any("overlay.png" in note for note in notes)
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    shutil.copy(with_truth / "section_fibres.png", labels / "objects_fibres.png")
+    of_another = evaluate_folder(result, None, labels=labels, images=with_truth / "section.png", um_per_px=0.5)
+    assert not any("agreement" in note for note in of_another["notes"])
 
 
 def evaluated(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -79,6 +79,30 @@ def test_what_an_annotation_holds_beside_fibres_is_said(analysed, tmp_path):
     assert "Artery" in note
 
 
+def test_an_annotation_that_teaches_no_states_is_named(analysed, tmp_path):
+    shutil.copy(analysed[0], tmp_path / "a.png")
+    shape = list(cv2.imread(str(analysed[0])).shape[:2])
+    features = [square("Region: annotated", 0, 0, 40, 40), square("Fibre: necrotic", 5, 5, 30, 30)]
+    for name, facts in (("kept", {"held_out": True, "teach_states": False}), ("dead", {"teach_states": False})):
+        write(tmp_path / f"{name}.geojson", features, shape=shape, **facts)
+    calls, notes = read_calls([tmp_path / "kept.geojson", tmp_path / "dead.geojson"], tmp_path, colour_models(), Settings())
+    assert calls.empty
+    assert notes == [
+        "kept.geojson: held out, teaches nothing",
+        "dead.geojson: teach_states is false, teaches outlines only (--fine-tune)",
+    ]
+
+
+def test_a_pixel_size_given_holds_for_windows_of_annotations(tmp_path):
+    """600 px of 0.5 um are four windows of 256 um that overlap; of 0.4 um, 240 um, one."""
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((600, 600, 3), 200, np.uint8))
+    features = [square("Region: annotated", 0, 0, 600, 600), square("Fibre: normal", 10, 10, 90, 90)]
+    drawn = write(tmp_path / "a.geojson", features, um_per_px=0.5, shape=[600, 600])
+    assert [len(place) for place in outline_places([drawn], None)] == [4]
+    (((patch,)),) = outline_places([drawn], None, 0.4)
+    assert np.count_nonzero(patch["fibres"]) == pytest.approx((80 * 0.4 / 0.5) ** 2, rel=0.05)
+
+
 @pytest.mark.parametrize("part", ["fibres", "nuclei"])
 def test_a_result_of_another_network_is_refused_with_both_names(folder, part):
     corrections = Corrections.open(folder)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from biopsy_analyzer.cli.options import Device, DeviceOption, Json, ModelsOption, SettingsOption, chosen_settings, need
+from biopsy_analyzer.cli.options import Device, DeviceOption, Json, ModelsOption, Mpp, SettingsOption, chosen_settings, need
 from biopsy_analyzer.escaping import for_terminal
 from biopsy_analyzer.terminal import errors_in_one_line, progress_bar, write_out
 
@@ -20,6 +20,7 @@ def adapt(
     fine_tune: Annotated[
         float | None, typer.Option("--fine-tune", metavar="MINUTES", min=0.01, help="Also train the fibre network on corrected outlines.")
     ] = None,
+    mpp: Mpp = None,
     models: ModelsOption = None,
     device: DeviceOption = Device.auto,
     settings: SettingsOption = None,
@@ -29,13 +30,12 @@ def adapt(
     with errors_in_one_line("adapt", out):
         chosen = chosen_settings(settings)
         need("train", "sklearn", "matplotlib")
-        from biopsy_analyzer.report.atomic import check_writable
+        from biopsy_analyzer.report.atomic import writable
         from biopsy_analyzer.training.adapt import adapt as run
 
-        check_writable(out)
-        with progress_bar(hidden=as_json) as progress:
+        with writable(out), progress_bar(hidden=as_json) as progress:
             found = run(
-                corrections, out, images=images, parent=models, fine_tune_minutes=fine_tune,
+                corrections, out, images=images, um_per_px=mpp, parent=models, fine_tune_minutes=fine_tune,
                 device=device.value, settings=chosen, progress=progress,
             )  # fmt: skip
         write_out(json.dumps(found, indent=2, allow_nan=False) if as_json else f"{_text(found)}\n  {for_terminal(str(out))}/")

@@ -49,4 +49,6 @@ def need(extra: str, *modules: str) -> None:
     """EnvironmentFault naming the first of `modules` that is not installed, and the extra of this package that brings it."""
     for module in modules:
         if find_spec(module) is None:
-            raise EnvironmentFault(f"{module} is not installed. pip install 'biopsy-analyzer[{extra}]'")
+            raise EnvironmentFault(
+                f"{module} is not installed. In a checkout: scripts/setup {extra}; else pip install 'biopsy-analyzer[{extra}]'"
+            )

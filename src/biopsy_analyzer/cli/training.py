@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -67,18 +68,18 @@ def train(
         if kind is not Kind.states and (minutes is None) == (steps is None):
             raise UsageError("wanted either --minutes or --steps: how long to train")
         need("train", "sklearn", "matplotlib")
-        from biopsy_analyzer.report.atomic import check_writable
+        from biopsy_analyzer.report.atomic import writable
         from biopsy_analyzer.training.reproduce import train_network, train_states
 
-        check_writable(out)
         taught = None if real is None else (annotations, real)
-        if kind is Kind.states:
-            train_states(out, sections=sections, real=taught, device=device.value)
-        else:
-            train_network(
-                kind.value, out, patches=patches, real=taught, minutes=minutes, steps=steps, seed=seed, resume=resume,
-                device=device.value, threads=threads,
-            )  # fmt: skip
+        with writable(out):
+            if kind is Kind.states:
+                train_states(out, sections=sections, real=taught, device=device.value)
+            else:
+                train_network(
+                    kind.value, out, patches=patches, real=taught, minutes=minutes, steps=steps, seed=seed, resume=resume,
+                    device=device.value, threads=threads,
+                )  # fmt: skip
 
 
 def evaluate(
@@ -102,13 +103,11 @@ def evaluate(
         if out is not None:
             need("train", "matplotlib")
         from biopsy_analyzer.models import load_models
-        from biopsy_analyzer.report.atomic import check_writable
+        from biopsy_analyzer.report.atomic import writable
         from biopsy_analyzer.training.evaluate import evaluate_drawn, evaluate_folder
         from biopsy_analyzer.training.evaluation_table import print_evaluation
 
-        if out is not None:
-            check_writable(out)
-        with progress_bar(hidden=as_json) as progress:
+        with nullcontext() if out is None else writable(out), progress_bar(hidden=as_json) as progress:
             if drawn is not None:
                 found = evaluate_drawn(drawn.value, load_models(models, device), out, count=count, settings=chosen, progress=progress)
             elif folder is not None:

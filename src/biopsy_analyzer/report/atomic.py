@@ -117,6 +117,20 @@ def check_writable(folder: Path) -> None:
         raise OutputError(f"can't write into {folder}: {error.strerror or error}. Choose another folder with -o") from error
 
 
+@contextmanager
+def writable(folder: Path) -> Iterator[None]:
+    """`check_writable` around a run that may be refused: then an empty folder that was made for it goes, with the empty ones above."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    check_writable(folder)
+    try:
+        yield
+    except BaseException:  # also when interrupted
+        with suppress(OSError):  # one that holds something stays
+            for path in made:
+                path.rmdir()
+        raise
+
+
 MADE_OF_RESULTS = ("fhir.json", "annotations.dcm")
 """Files that other commands make of a result that stands."""
 

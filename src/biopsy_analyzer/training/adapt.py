@@ -40,6 +40,7 @@ def adapt(
     out: Path,
     *,
     images: Path | None = None,
+    um_per_px: float | None = None,
     parent: Path | None = None,
     fine_tune_minutes: float | None = None,
     device: str = "auto",
@@ -49,6 +50,7 @@ def adapt(
     """Write models adapted to corrections into `out` and return, and write there, adaptation.json.
 
     sources            GeoJSON annotations, or result folders that hold corrections.jsonl;  images: where their images lie
+    um_per_px          of annotated images, whatever they state; None: what they state
     parent             models to start from (None: those of this version); what is not changed is copied
     fine_tune_minutes  also train the fibre network further, so long; None: only the state model is fitted again
     settings           annotated images are analysed with them, and networks compared; a result keeps those that it was made with
@@ -60,11 +62,11 @@ def adapt(
     parent = default_folder() if parent is None else parent
     _check_place(out, parent)
     sources, repeated = distinct(sources)
-    check_sources(sources, images)
+    check_sources(sources, images, um_per_px)
     models = load_models(parent, device)
     step("states", 0, 1)
-    calls, notes = read_calls(sources, images, models, settings)
-    places = None if fine_tune_minutes is None else _places(sources, images)
+    calls, notes = read_calls(sources, images, models, settings, um_per_px)
+    places = None if fine_tune_minutes is None else _places(sources, images, um_per_px, notes)
     with TemporaryDirectory() as scratch:
         known = known_sections(Path(scratch))
         states, found = shift_states(calls, models.states, known_fibres(known, models, settings))
@@ -75,7 +77,7 @@ def adapt(
             tuned, tuning = _tuned(models, places, known, fine_tune_minutes, settings, step)
             tuned = _with_states_as_good(tuned, tuning, models, known, settings, found["known"]["before"])
         elif found["held_out"] is None:
-            raise UsageError(found["why"])
+            raise UsageError("; ".join([found["why"], *notes]))
 
     prepare_folder(out, last_file=REPORT)
     for name in PARTS:
@@ -116,11 +118,15 @@ def _card(models: Path, part: str) -> dict[str, Any]:
     return card
 
 
-def _places(sources: list[Path], images: Path | None) -> list[list[RealPatch]]:
+def _places(sources: list[Path], images: Path | None, um_per_px: float | None, notes: list[str]) -> list[list[RealPatch]]:
+    """Windows with corrected outlines, place by place; UsageError, with the notes on what was not taken, where there are too few."""
     from biopsy_analyzer.training.fine_tune import check_places
 
-    places = outline_places(sources, images)
-    check_places(places)  # before minutes are spent
+    places = outline_places(sources, images, um_per_px)
+    try:
+        check_places(places)  # before minutes are spent
+    except UsageError as error:
+        raise UsageError("; ".join([str(error), *notes])) from error
     return places
 
 
@@ -144,7 +150,7 @@ def _with_states_as_good(
     fault = forgotten(before, after)
     if fault is None:
         return tuned
-    tuning |= {"kept_parent": True, "why": f"{tuning['why']}; but {fault}: the parent is kept"}
+    tuning |= {"kept_parent": True, "why": f"{tuning['why']}; but {fault}"}
     return None
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,6 +36,7 @@ _CLASSES |= {class_key(name): meant for name, meant in _OTHER_NAMES.items()}
 _GEOMETRIES: dict[str, tuple[str, ...]] = {
     key: ("Polygon", "Point") if name in NUCLEUS_CODES else ("Polygon",) for key, name in _CLASSES.items()
 }
+_OWN_NAME = re.compile(r"(Fibre|Nucleus) \d+")  # report/geojson.py
 _TOLD = 5  # so many kinds of what is left out are told by name
 
 
@@ -67,6 +70,7 @@ class Annotation:
     region_holes: list[tuple[str, np.ndarray]] = field(default_factory=list)
     region_stated: bool = True  # False: no "Region: annotated" in the file, so the one in `regions` is the whole image
     notes: tuple[str, ...] = ()  # what a user should know of how the file was read, a line each
+    own: int = 0  # fibres and nuclei by the names that objects.geojson gives them: outlined by this program, then perhaps put right
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,7 @@ def read_annotations(path: Path | str, images: Path | str | None = None, um_per_
         found.region_holes,
         stated,
         tuple(found.notes(path, stated)),
+        sum(map(_is_own, features)),
     )
 
 
@@ -172,6 +177,13 @@ class _Found:
         return notes
 
 
+def _is_own(feature: dict[str, Any]) -> bool:
+    """QuPath keeps an object's name ("Fibre 12") through edits and gives none to what is drawn anew."""
+    properties = feature.get("properties")
+    name = properties.get("name") if isinstance(properties, dict) else None
+    return isinstance(name, str) and _OWN_NAME.fullmatch(name) is not None
+
+
 def _area(ring: np.ndarray) -> float:
     y, x = ring.T
     return float(abs(np.dot(y, np.roll(x, 1)) - np.dot(x, np.roll(y, 1))) / 2)
@@ -205,10 +217,10 @@ def _source(path: Path, stated: object, images: Path | None, um_per_px: float | 
     rest = known.model_dump(include={"source", "licence", "teach_states", "teach_maps"})
     rest["held_out"] = facts.held_out if known.held_out is None else known.held_out
     if known.file is not None and known.um_per_px is not None and known.shape is not None:
-        return Source(known.file, known.um_per_px, known.shape, **rest)
+        return Source(known.file, um_per_px or known.um_per_px, known.shape, **rest)
     image = find_image(path.parent, path.stem, images, known.file)
     grid = image_grid(image, um_per_px or known.um_per_px or facts.um_per_px, path.with_suffix(".json"))
-    return Source(known.file or str(image.resolve()), known.um_per_px or grid.um_per_px, known.shape or grid.shape, **rest)
+    return Source(known.file or str(image.resolve()), grid.um_per_px, known.shape or grid.shape, **rest)
 
 
 def rasterise(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from biopsy_analyzer.models import Models
 
 SCHEMA_VERSION = "2.0"  # 2.0: where some images were trained on, the figures are those of the others
+CIRCULAR = "what was not changed counts as agreement: this tells how much was corrected, not accuracy"
 DRAWN_NOTE = (
     "Judged on drawn sections: how well the method reads drawings, not its accuracy on tissue, and no clinical accuracy. Research use only."
 )
@@ -70,7 +71,7 @@ def evaluate_folder(
     else:
         raise UsageError("nothing to judge: wanted models, or a folder of label images")
     facts = {"inputs": inputs.resolve().name, "labels": None if labels is None else labels.resolve().name}
-    notes = images_without_truth(inputs)
+    notes = [] if images is not None and images.is_file() else images_without_truth(inputs)
     return _evaluate(truths, len(truths), find, models if labels is None else None, out, settings, progress, facts, notes)
 
 
@@ -119,6 +120,8 @@ def _evaluate(
         except SlideError as error:  # a section that the method refuses is one in which it finds nothing, not the end of the evaluation
             one = judge(truth, _nothing(truth, settings), settings, error=str(error))
         told += [*truth.notes, *why_not_judged(one)]
+        if truth.own and models is not None:
+            told.append(f"{truth.name}: outlined by this program: {truth.own} of its fibres and nuclei; {CIRCULAR}")
         per_image.append(_of_image(one))
         if out is not None:
             _write_picture(one, out / f"{truth.name}_marked.png")

@@ -90,7 +90,7 @@ def fine_tune(
         "training": {"minutes": minutes, "steps": steps, "seed": seed, "peak_rate": PEAK_RATE, "batch": _BATCH},
         "held_out": {"before": before, "after": after},
         "kept_parent": kept,
-        "why": why + (": the parent is kept" if kept else ""),
+        "why": why,
     }
     return (None if kept else tuned), report
 

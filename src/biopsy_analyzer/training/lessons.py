@@ -76,18 +76,23 @@ def _corrected(source: Path) -> bytes:
     return content or os.fsencode(source.resolve()) + b"\0"  # no path begins with another one so ended
 
 
-def check_sources(sources: list[Path], images: Path | None) -> None:
-    """UsageError for a source that is neither an annotation file nor a corrected result, or for no source."""
+def check_sources(sources: list[Path], images: Path | None, um_per_px: float | None = None) -> None:
+    """UsageError for a source that is neither an annotation file nor a corrected result, or for no source.
+
+    um_per_px  of annotated images, whatever they state, here and below; a corrected result keeps that of its analysis
+    """
     if not sources:
         raise UsageError("nothing to learn from; wanted GeoJSON annotations or corrected result folders")
     for source in sources:
         if source.suffix.lower() == ".geojson" and source.is_file():
-            annotated_truth(source, images)
+            annotated_truth(source, images, um_per_px)
         elif not (source / NAME).is_file():
             raise UsageError(f"{source}: neither a GeoJSON annotation nor a result folder with {NAME}; correct it in napari first")
 
 
-def read_calls(sources: list[Path], images: Path | None, models: Models, settings: Settings) -> tuple[pd.DataFrame, list[str]]:
+def read_calls(
+    sources: list[Path], images: Path | None, models: Models, settings: Settings, um_per_px: float | None = None
+) -> tuple[pd.DataFrame, list[str]]:
     """The table for `shift_states` from annotations (.geojson) and corrected result folders, and what of it was not taken, in words.
 
     Annotated images are analysed with `models` (`models.states` is not used). Of a corrected result the reader's calls are taken as
@@ -102,9 +107,13 @@ def read_calls(sources: list[Path], images: Path | None, models: Models, setting
     for number, source in enumerate(sources, start=1):
         section = f"{number} {source.resolve().stem}"
         if source.suffix.lower() == ".geojson":
-            truth = annotated_truth(source, images)
+            truth = annotated_truth(source, images, um_per_px)
             notes += truth.notes
-            if truth.teach_states and not truth.held_out:
+            if truth.held_out:
+                notes.append(f"{source.name}: held out, teaches nothing")
+            elif not truth.teach_states:
+                notes.append(f"{source.name}: teach_states is false, teaches outlines only (--fine-tune)")
+            else:
                 parts.append(collect_states([truth], models, settings).assign(section=section, decided=True))
         else:
             corrections = Corrections.open(source)
@@ -148,16 +157,16 @@ def _decided(edits: list[dict[str, Any]]) -> set[int]:
     return called | {fibre for line in edits if line["edit"] == "draw" for fibre in line["made"]}
 
 
-def outline_places(sources: list[Path], images: Path | None) -> list[list[RealPatch]]:
+def outline_places(sources: list[Path], images: Path | None, um_per_px: float | None = None) -> list[list[RealPatch]]:
     """Patches with corrected outlines, as `write_real_bank` takes them, those that share pixels together; no two places share any."""
     places: list[list[Window]] = []
-    for window in _windows(sources, images):
+    for window in _windows(sources, images, um_per_px):
         near = [place for place in places if any(window.overlaps(other) for other in place)]
         places = [place for place in places if place not in near] + [[*(other for place in near for other in place), window]]
     return [[window.patch for window in place] for place in places]
 
 
-def _windows(sources: list[Path], images: Path | None) -> Iterator[Window]:
+def _windows(sources: list[Path], images: Path | None, um_per_px: float | None) -> Iterator[Window]:
     """The annotated regions, and windows around edited fibres.
 
     In a window of a corrected result all outlines count as seen; regions marked unassessable are ignored. UsageError where the image of
@@ -165,10 +174,10 @@ def _windows(sources: list[Path], images: Path | None) -> Iterator[Window]:
     """
     for source in sources:
         if source.suffix.lower() == ".geojson":
-            truth = annotated_truth(source, images)
+            truth = annotated_truth(source, images, um_per_px)
             with open_slide(truth.image, um_per_px=truth.grid.um_per_px) as slide:
                 image = slide.sha256
-            yield from (Window(patch, image, None) for patch in annotated_patches([source], truth.image))
+            yield from (Window(patch, image, None) for patch in annotated_patches([source], truth.image, um_per_px))
         else:
             yield from _windows_of_result(source, images)
 

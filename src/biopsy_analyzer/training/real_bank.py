@@ -26,16 +26,16 @@ RealPatch = dict[str, np.ndarray]
 """One patch (PATCH_PX squared, at BANK_UM_PER_PX) by the names of a bank's files: see `write_real_bank`."""
 
 
-def annotated_patches(paths: Iterable[Path | str], real_folder: Path | str) -> Iterator[RealPatch]:
+def annotated_patches(paths: Iterable[Path | str], real_folder: Path | str, um_per_px: float | None = None) -> Iterator[RealPatch]:
     """Patches of the annotated images, each annotation's region covered; those held out are skipped.
 
-    real_folder  where the images lie, or the one image (`beside.find_image`)
+    real_folder  where the images lie, or the one image (`beside.find_image`);  um_per_px: of their pixels, whatever is stated
 
     Keys and dtypes as in `write_real_bank`. Nuclei marked by points are not all there are: `nuclei` holds discs at the points and
     `kinds` is 255 elsewhere, so it can't teach where there is no nucleus. Outlined ones can, and `kinds` is 0 between them.
     """
     for path in map(Path, paths):
-        annotation = read_annotations(path, real_folder)
+        annotation = read_annotations(path, real_folder, um_per_px)
         source = annotation.source
         if source.held_out or not (annotation.fibres or annotation.region_stated):  # the latter: nothing says that there is no fibre
             continue

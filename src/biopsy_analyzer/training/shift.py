@@ -94,7 +94,7 @@ def shift_states(table: pd.DataFrame, parent: StateModel, known: pd.DataFrame, s
     report["held_out"] = {"by": "sections" if by_section else "fibres of the same sections: another section may gain less", **held_out}
     report["known"]["after"] = read_known(model, known)
     fault = _fault(report) or forgotten(report["known"]["before"], report["known"]["after"])
-    report |= {"kept_parent": fault is not None, "why": _gain(held_out) if fault is None else f"{fault}: the parent is kept"}
+    report |= {"kept_parent": fault is not None, "why": _gain(held_out) if fault is None else fault}
     return (model if fault is None else parent), report
 
 

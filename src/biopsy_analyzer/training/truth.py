@@ -45,6 +45,7 @@ class Truth:
     held_out: bool | None = None  # None: not stated
     teach_states: bool = True  # False: for outlines only (annotations.Source)
     notes: tuple[str, ...] = ()  # what a user should know of how it was read, a line each
+    own: int = 0  # objects that this program outlined (annotations.Annotation)
 
 
 def read_folder(folder: Path, *, images: Path | None = None, um_per_px: float | None = None) -> list[Truth]:
@@ -185,6 +186,7 @@ def annotated_truth(path: Path, images: Path | None, um_per_px: float | None = N
         held_out=source.held_out,
         teach_states=source.teach_states,
         notes=annotation.notes + tuple(_lost(path, annotation, raster, image)),
+        own=annotation.own,
     )
 
 
